@@ -1,0 +1,1 @@
+"""Ports carried out on AWS. Foreign exceptions end here."""

@@ -1,0 +1,118 @@
+"""The registry of devices on DynamoDB."""
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from backend.adapters.dynamo import translated
+from backend.domain.devices import CLAIM_ATTEMPT_WINDOW, MAX_CLAIM_ATTEMPTS, Device
+from backend.errors import ConflictError
+from backend.models.devices import DevicesModel
+
+
+class DynamoDevices:
+    """The registry of devices."""
+
+    def __init__(self, table: str) -> None:
+        DevicesModel.bind(table)
+
+    def find(self, thing: str) -> Device | None:
+        """Return a device; None if it was never registered."""
+        with translated():
+            try:
+                return load_device(DevicesModel.get(thing, consistent_read=True))
+            except DevicesModel.DoesNotExist:
+                return None
+
+    def find_many(self, things: Iterable[str]) -> Mapping[str, Device]:
+        """Return those of the devices that exist, by thing."""
+        with translated():
+            return {item.thing: load_device(item) for item in DevicesModel.batch_get(list(things))}
+
+    def add(self, device: Device) -> None:
+        """Register a device."""
+        with translated("A device of that name is registered."):
+            dump_device(device).save(DevicesModel.thing.does_not_exist())
+
+    def take_attempt(self, thing: str, now: datetime) -> bool:
+        """Count one attempt at claiming, atomically; False when the window's are used up."""
+        now_s = int(now.timestamp())
+        window_s = int(CLAIM_ATTEMPT_WINDOW.total_seconds())
+        item = DevicesModel(thing)
+        try:
+            with translated():
+                item.update(
+                    [DevicesModel.attempts.add(1)],
+                    (DevicesModel.attempts < MAX_CLAIM_ATTEMPTS) & (DevicesModel.attempts_from > now_s - window_s),
+                )
+        except ConflictError:
+            pass
+        else:
+            return True
+        try:
+            with translated():
+                item.update(
+                    [DevicesModel.attempts.set(1), DevicesModel.attempts_from.set(now_s)],
+                    DevicesModel.thing.exists() & (DevicesModel.attempts_from <= now_s - window_s),
+                )
+        except ConflictError:
+            return False
+        return True
+
+
+def dump_device(device: Device) -> DevicesModel:
+    """Return a device as an item."""
+    return DevicesModel(
+        device.thing,
+        type=device.type,
+        registered_at=device.registered_at,
+        secret_hash=device.secret_hash,
+        secret_expires_at=device.secret_expires_at,
+        name=device.name,
+        attributes=json.dumps(dict(device.attributes)),
+        owner=device.owner,
+        claimed_at=device.claimed_at,
+        room=device.room,
+        revoked=device.revoked,
+        data_from_ms=device.data_from_ms,
+        version=device.version,
+    )
+
+
+def load_device(item: DevicesModel) -> Device:
+    """Return an item as a device."""
+    return Device(
+        thing=item.thing,
+        type=item.type,
+        registered_at=item.registered_at,
+        secret_hash=item.secret_hash,
+        secret_expires_at=item.secret_expires_at,
+        name=item.name,
+        attributes=json.loads(item.attributes),
+        owner=item.owner,
+        claimed_at=item.claimed_at,
+        room=item.room,
+        revoked=bool(item.revoked),
+        data_from_ms=int(item.data_from_ms),
+        version=int(item.version),
+    )
+
+
+def device_actions(device: Device) -> list[Any]:
+    """Return what makes an item what a device is now; how often it was tried to claim is not part of that."""
+    values: list[tuple[Any, Any]] = [
+        (DevicesModel.type, device.type),
+        (DevicesModel.registered_at, device.registered_at),
+        (DevicesModel.secret_hash, device.secret_hash),
+        (DevicesModel.secret_expires_at, device.secret_expires_at),
+        (DevicesModel.name, device.name),
+        (DevicesModel.attributes, json.dumps(dict(device.attributes))),
+        (DevicesModel.owner, device.owner),
+        (DevicesModel.claimed_at, device.claimed_at),
+        (DevicesModel.room, device.room),
+        (DevicesModel.revoked, device.revoked),
+        (DevicesModel.data_from_ms, device.data_from_ms),
+        (DevicesModel.version, device.version),
+    ]
+    return [path.remove() if value is None else path.set(value) for path, value in values]

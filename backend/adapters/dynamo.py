@@ -1,0 +1,81 @@
+"""What all repositories on DynamoDB share: how its refusals become ours, and how queries become pages."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+from pynamodb.connection import Connection
+from pynamodb.exceptions import PynamoDBException, TransactWriteError
+from pynamodb.transactions import TransactWrite
+
+from backend.domain.paging import Page
+from backend.errors import ConflictError, UnavailableError
+
+TRANSACTION_ATTEMPTS = 4
+CONDITION_FAILED = "ConditionalCheckFailedException"
+RETRYABLE = frozenset(
+    {
+        "InternalServerError",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "ServiceUnavailable",
+        "ThrottlingException",
+        "TransactionConflictException",
+        "TransactionInProgressException",
+    }
+)
+
+
+@contextmanager
+def translated(conflict: str = "The state moved under you: read again.") -> Iterator[None]:
+    """Translate what DynamoDB refuses into what the caller can do about it.
+
+    Raises:
+        ConflictError: a condition did not hold; says ``conflict``.
+        UnavailableError: throttled, in conflict with another transaction, or out of reach.
+    """
+    try:
+        yield
+    except TransactWriteError as error:
+        reasons = {reason.code for reason in error.cancellation_reasons if reason}
+        if "ConditionalCheckFailed" in reasons:
+            raise ConflictError(conflict) from error
+        raise UnavailableError("The table is busy: try again.") from error
+    except PynamoDBException as error:
+        if error.cause_response_code == CONDITION_FAILED:
+            raise ConflictError(conflict) from error
+        if error.cause_response_code is None or error.cause_response_code in RETRYABLE:
+            raise UnavailableError("The table is out of reach: try again.") from error
+        raise
+
+
+def transact(build: Callable[[TransactWrite], None], *, conflict: str) -> None:
+    """Write several items, all or none; tried again where it met another transaction on the same items.
+
+    Raises:
+        ConflictError: a condition did not hold; says ``conflict``.
+        UnavailableError: other transactions were in the way every time.
+    """
+    for attempt in range(TRANSACTION_ATTEMPTS):
+        try:
+            with translated(conflict), TransactWrite(connection=_connection()) as transaction:
+                build(transaction)
+        except UnavailableError:
+            if attempt == TRANSACTION_ATTEMPTS - 1:
+                raise
+        else:
+            return
+
+
+@cache
+def _connection() -> Connection:
+    """Return the connection all transactions share: making one costs more CPU than a hundred calls on it."""
+    return Connection()
+
+
+def page_of(results: Any, after: str) -> Page[Any]:
+    """Return what a limited query found as a page; ``after`` names the attribute whose value tells where it ended."""
+    items = list(results)
+    last: Mapping[str, Mapping[str, str]] | None = results.last_evaluated_key
+    return Page(items=items, after=next(iter(last[after].values())) if last else None)

@@ -1,0 +1,158 @@
+"""Changes that belong together, in one DynamoDB transaction."""
+
+import json
+from functools import singledispatch
+from typing import Any
+
+from pynamodb.transactions import TransactWrite
+
+from backend.adapters.devices import device_actions
+from backend.adapters.dynamo import transact
+from backend.adapters.people import ROOM, invitation_members
+from backend.domain import audit
+from backend.domain.access import room_subject, user_subject
+from backend.domain.changes import (
+    Change,
+    Note,
+    PutDevice,
+    PutInvitation,
+    PutMembership,
+    PutProfile,
+    PutRoom,
+    RemoveInvitation,
+    RemoveMembership,
+    RemoveProfile,
+    RemoveRoom,
+)
+from backend.models.devices import DevicesModel
+from backend.models.people import AccountsModel, AuditModel, MembershipsModel
+
+MAX_WRITES = 100
+"""Of one TransactWriteItems. (DynamoDB developer guide, "Amazon DynamoDB Transactions".)"""
+
+
+class DynamoStore:
+    """Where changes are written, all or none."""
+
+    def __init__(self, *, devices: str, memberships: str, accounts: str, audit_table: str) -> None:
+        DevicesModel.bind(devices)
+        MembershipsModel.bind(memberships)
+        AccountsModel.bind(accounts)
+        AuditModel.bind(audit_table)
+
+    def commit(self, *changes: Change) -> None:
+        """Make all changes, or none."""
+
+        def build(transaction: TransactWrite) -> None:
+            for change in changes:
+                write(change, transaction)
+
+        transact(build, conflict="It changed meanwhile: look again, then decide.")
+
+
+@singledispatch
+def write(change: Any, _transaction: TransactWrite) -> None:
+    """Add a change to a transaction."""
+    message = f"no way is known to write a {type(change).__name__}"
+    raise TypeError(message)
+
+
+@write.register
+def _(change: PutDevice, transaction: TransactWrite) -> None:
+    condition = DevicesModel.thing.does_not_exist() if change.was is None else DevicesModel.version == change.was
+    transaction.update(DevicesModel(change.device.thing), actions=device_actions(change.device), condition=condition)
+
+
+@write.register
+def _(change: PutRoom, transaction: TransactWrite) -> None:
+    room = change.room
+    row = MembershipsModel(room_subject(room.id), ROOM, name=room.name, owner=room.owner, version=room.version)
+    condition = (
+        MembershipsModel.subject.does_not_exist() if change.was is None else MembershipsModel.version == change.was
+    )
+    transaction.save(row, condition=condition)
+
+
+@write.register
+def _(change: RemoveRoom, transaction: TransactWrite) -> None:
+    row = MembershipsModel(room_subject(change.room.id), ROOM)
+    transaction.delete(row, condition=MembershipsModel.version == change.room.version)
+
+
+@write.register
+def _(change: PutMembership, transaction: TransactWrite) -> None:
+    member = change.membership
+    row = MembershipsModel(member.subject, user_subject(member.user), role=member.role.value, since=member.since)
+    transaction.save(row)
+
+
+@write.register
+def _(change: RemoveMembership, transaction: TransactWrite) -> None:
+    transaction.delete(MembershipsModel(change.subject, user_subject(change.user)))
+
+
+@write.register
+def _(change: PutInvitation, transaction: TransactWrite) -> None:
+    offer = change.invitation
+    for member in invitation_members(offer):
+        row = MembershipsModel(
+            f"invitation#{offer.id}",
+            member,
+            role=offer.role.value,
+            since=offer.created_at,
+            inviter=offer.inviter,
+            email=offer.email,
+            hand_over=offer.hand_over,
+            ends_at=offer.expires_at,
+            expires_at=int(offer.expires_at.timestamp()),
+        )
+        transaction.save(row, condition=MembershipsModel.subject.does_not_exist())
+
+
+@write.register
+def _(change: RemoveInvitation, transaction: TransactWrite) -> None:
+    for member in invitation_members(change.invitation):
+        row = MembershipsModel(f"invitation#{change.invitation.id}", member)
+        transaction.delete(row, condition=MembershipsModel.subject.exists())
+
+
+@write.register
+def _(change: PutProfile, transaction: TransactWrite) -> None:
+    profile = change.profile
+    row = AccountsModel(
+        profile.user,
+        email=profile.email,
+        created_at=profile.created_at,
+        name=profile.name,
+        locale=profile.locale,
+        time_zone=profile.time_zone,
+        push=profile.notifications.push,
+        email_wanted=profile.notifications.email,
+        identity_id=profile.identity_id,
+        version=profile.version,
+    )
+    condition = AccountsModel.user.does_not_exist() if change.was is None else AccountsModel.version == change.was
+    transaction.save(row, condition=condition)
+
+
+@write.register
+def _(change: RemoveProfile, transaction: TransactWrite) -> None:
+    transaction.delete(AccountsModel(change.user))
+
+
+@write.register
+def _(change: Note, transaction: TransactWrite) -> None:
+    entry = change.entry
+    row = AuditModel(
+        entry.subject,
+        entry.id,
+        at=entry.at,
+        actor=entry.actor,
+        about=entry.about,
+        what=entry.what,
+        before=json.dumps(entry.before),
+        after=json.dumps(entry.after),
+        address=entry.address,
+        expires_at=int((entry.at + audit.RETENTION).timestamp()),
+    )
+    transaction.save(row)

@@ -1,0 +1,89 @@
+"""Devices as the registry of the product knows them: what they are, whose they are, how they are claimed."""
+
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+THING_NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}\Z")
+"""AWS IoT also allows a colon in thing names; here it would stand in topics, keys and URLs, and is left out."""
+PHONE_PREFIX = "app-"
+"""Client ids of phones begin so, and names of things never do: the two share one name space on the broker."""
+CLAIM_PREFIX = "claim-"
+"""Client ids of devices that are being provisioned, with the claim of the whole fleet, begin so; they are no things."""
+
+MIN_SECRET_LENGTH = 16
+MAX_CLAIM_ATTEMPTS = 10
+CLAIM_ATTEMPT_WINDOW = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """One device."""
+
+    thing: str
+    type: str
+    registered_at: datetime
+    secret_hash: str
+    secret_expires_at: datetime | None = None
+    name: str = ""
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    owner: str | None = None
+    claimed_at: datetime | None = None
+    room: str | None = None
+    """The room of its owner's that it stands in."""
+    revoked: bool = False
+    """Its certificates are inactive, because somebody said so."""
+    data_from_ms: int = 0
+    """Readings from before this instant belonged to somebody else and are hidden."""
+    version: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewDevice:
+    """A device to be registered; without a secret it is given one."""
+
+    thing: str
+    type: str
+    claim_secret: str | None = None
+    secret_lifetime: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registered:
+    """A registered device and its secret, told this once and never again."""
+
+    thing: str
+    type: str
+    claim_secret: str
+
+    @property
+    def qr(self) -> str:
+        """Return what to print on its label."""
+        return qr_payload(self.thing, self.claim_secret)
+
+
+def is_thing_name(text: str) -> bool:
+    """Say whether a device may be called so."""
+    return bool(THING_NAME.match(text)) and not text.startswith((PHONE_PREFIX, CLAIM_PREFIX))
+
+
+def hash_secret(thing: str, secret: str) -> str:
+    """Return what is kept of a claim secret.
+
+    A plain salted digest, because secrets are random and long: there is nothing to stretch.
+    """
+    return hashlib.sha256(f"{thing}\0{secret}".encode()).hexdigest()
+
+
+def secret_opens(device: Device, secret: str, *, now: datetime) -> bool:
+    """Say, in constant time, whether a secret claims a device."""
+    matches = hmac.compare_digest(device.secret_hash, hash_secret(device.thing, secret))
+    return matches and (device.secret_expires_at is None or now < device.secret_expires_at)
+
+
+def qr_payload(thing: str, secret: str) -> str:
+    """Return what the label on a device says, for an app to scan: ``fieldline:claim?thing={thing}&secret={secret}``."""
+    return f"fieldline:claim?thing={thing}&secret={secret}"

@@ -1,0 +1,1 @@
+"""PynamoDB tables; no rules here. Names of tables are bound at composition, from what the template says."""

@@ -1,0 +1,1 @@
+"""What every handler shares: HTTP, identity, logs. It knows documents and errors, and nothing of any use case."""

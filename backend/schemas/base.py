@@ -1,0 +1,108 @@
+"""What all documents share: strictness, and errors that name fields as the caller wrote them."""
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from marshmallow import RAISE, Schema, ValidationError, fields
+
+from backend.domain.telemetry import MAX_T0_MS, epoch_ms
+from backend.errors import InvalidInputError, Violation, invalid
+
+
+class Document(Schema):
+    """A document in which an unknown field is an error, because it is a typing error or a misunderstanding."""
+
+    class Meta:
+        unknown = RAISE
+
+    error_messages: dict[str, str] = {  # noqa: RUF012 - marshmallow's way
+        "unknown": "is not a field of this document",
+        "type": "is not an object",
+    }
+
+
+class Instant(fields.Field[int]):
+    """An instant: ISO 8601 with a zone, or epoch milliseconds. Loads as epoch milliseconds."""
+
+    default_error_messages = {  # noqa: RUF012 - marshmallow's way
+        "invalid": "is not an instant: ISO 8601 with a zone, or epoch milliseconds"
+    }
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
+        del attr, data, kwargs
+        text = str(value)
+        if text.isascii() and text.isdigit():
+            at_ms = int(text[:20])
+        else:
+            try:
+                at = datetime.fromisoformat(text)
+                at_ms = epoch_ms(at)
+            except (ValueError, TypeError, OverflowError):
+                raise self.make_error("invalid") from None
+        if not 0 <= at_ms <= MAX_T0_MS:
+            raise self.make_error("invalid")
+        return at_ms
+
+
+def strict_boolean(**options: Any) -> fields.Boolean:
+    """Return a field for true and false; marshmallow's own also takes "yes", 1 and their like."""
+    return fields.Boolean(truthy={True}, falsy={False}, **options)
+
+
+def load_json(text: str | bytes, *, constants: bool = False) -> Any:
+    """Return a JSON document; stricter than Python's own reader, which takes NaN, Infinity and a field twice.
+
+    Args:
+        text: the document.
+        constants: let NaN and Infinity pass, for a schema that refuses them by the name of their field.
+
+    Raises:
+        InvalidInputError: it is not JSON.
+    """
+    try:
+        return json.loads(text, parse_constant=None if constants else _no_constant, object_pairs_hook=_no_duplicates)
+    except RecursionError:
+        raise invalid("body", "is nested too deeply") from None
+    except ValueError as error:
+        raise invalid("body", f"is not JSON: {error}") from None
+
+
+def load(schema: Schema, document: Any) -> Any:
+    """Return what a schema makes of a document.
+
+    Raises:
+        InvalidInputError: names every field that is wrong.
+    """
+    try:
+        return schema.load(document)
+    except ValidationError as error:
+        raise InvalidInputError(*_violations("", error.messages)) from None
+
+
+def _violations(path: str, messages: Any) -> Iterator[Violation]:
+    if isinstance(messages, Mapping):
+        for key, inner in messages.items():
+            if key == "_schema":
+                yield from _violations(path, inner)
+            else:
+                step = f"[{key}]" if isinstance(key, int) else (f".{key}" if path else str(key))
+                yield from _violations(path + step, inner)
+    elif isinstance(messages, list):
+        for message in messages:
+            yield from _violations(path, message)
+    else:
+        yield Violation(field=path or "body", problem=str(messages))
+
+
+def _no_constant(name: str) -> Any:
+    message = f"{name} is not a JSON number"
+    raise ValueError(message)
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    document = dict(pairs)
+    if len(document) != len(pairs):
+        raise ValueError("a field stands twice in one object")
+    return document

@@ -1,0 +1,126 @@
+"""Devices as phones and operators see them."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from marshmallow import fields, post_load, validate
+
+from backend.domain.access import Role
+from backend.domain.devices import THING_NAME, NewDevice
+from backend.domain.presence import Status
+from backend.schemas.base import Document
+from backend.schemas.paging import PageQuery
+
+MAX_SECRET_LENGTH = 128
+MAX_NAME_LENGTH = 128
+MAX_ATTRIBUTES = 20
+MAX_REGISTERED_AT_ONCE = 100
+
+
+def thing_field(**options: Any) -> fields.String:
+    """Return a field for the name of a device."""
+    return fields.String(validate=validate.Regexp(THING_NAME, error="is not the name of a device"), **options)
+
+
+def name_field(**options: Any) -> fields.String:
+    """Return a field for what people call something."""
+    return fields.String(validate=validate.Length(0, MAX_NAME_LENGTH), **options)
+
+
+class ClaimDocument(Document):
+    """What the label on a device says."""
+
+    thing = thing_field(required=True)
+    secret = fields.String(required=True, validate=validate.Length(1, MAX_SECRET_LENGTH))
+
+
+class DeviceDocument(Document):
+    """A device of the caller's."""
+
+    thing = fields.String()
+    type = fields.String()
+    name = fields.String()
+    attributes = fields.Dict(keys=fields.String(), values=fields.String())
+    role = fields.Enum(Role, by_value=True, metadata={"description": "What the caller is to it."})
+    claimed_at = fields.AwareDateTime(allow_none=True)
+    room = fields.String(allow_none=True)
+    revoked = fields.Boolean()
+    status = fields.Enum(Status, by_value=True)
+    last_seen_at = fields.AwareDateTime(allow_none=True)
+    version = fields.Integer()
+
+
+class DeviceChanges(Document):
+    """What to change about a device; what is left out stays."""
+
+    name = name_field(load_default=None)
+    attributes = fields.Dict(
+        keys=fields.String(validate=validate.Length(1, 64)),
+        values=fields.String(validate=validate.Length(0, 256)),
+        load_default=None,
+        validate=validate.Length(max=MAX_ATTRIBUTES),
+    )
+
+
+class DevicesQuery(PageQuery):
+    """Which of my devices; those of a page that are not wanted are left out of it."""
+
+    type = fields.String(validate=validate.Length(1, 64))
+    status = fields.Enum(Status, by_value=True)
+    attribute = fields.String(
+        validate=validate.Regexp(r"[^=]{1,64}=.{0,256}\Z", error="is not name=value"),
+        metadata={"description": "`name=value`"},
+    )
+
+
+class DevicesPage(Document):
+    """Devices of the caller's, ordered by thing."""
+
+    items = fields.List(fields.Nested(DeviceDocument))
+    next_cursor = fields.String(allow_none=True)
+
+
+class NewDeviceDocument(Document):
+    """A device to be registered."""
+
+    thing = fields.String(required=True)
+    type = fields.String(required=True)
+    claim_secret = fields.String(load_default=None, validate=validate.Length(1, MAX_SECRET_LENGTH))
+    secret_lifetime_s = fields.Integer(load_default=None, validate=validate.Range(1))
+
+    @post_load
+    def _build(self, data: Mapping[str, Any], **_kwargs: Any) -> NewDevice:
+        lifetime_s = data["secret_lifetime_s"]
+        return NewDevice(
+            thing=data["thing"],
+            type=data["type"],
+            claim_secret=data["claim_secret"],
+            secret_lifetime=timedelta(seconds=lifetime_s) if lifetime_s else None,
+        )
+
+
+class RegisteredDocument(Document):
+    """A registered device and its secret, told this once and never again."""
+
+    thing = fields.String()
+    type = fields.String()
+    claim_secret = fields.String()
+    qr = fields.String(metadata={"description": "What to print on its label."})
+
+
+class RegistrationDocument(Document):
+    """What operators send to the registry function."""
+
+    operation = fields.String(required=True, validate=validate.Equal("register"))
+    devices = fields.List(
+        fields.Nested(NewDeviceDocument), required=True, validate=validate.Length(1, MAX_REGISTERED_AT_ONCE)
+    )
+
+
+class ConfiguringDocument(Document):
+    """What operators send to the registry function to change the configuration."""
+
+    operation = fields.String(required=True, validate=validate.Equal("configure"))
+    version = fields.Integer(strict=True, required=True, validate=validate.Range(1))
+    settings = fields.Dict(keys=fields.String(), required=True)

@@ -1,0 +1,24 @@
+"""How every list is asked for."""
+
+from marshmallow import fields, validate
+
+from backend.domain.paging import DEFAULT_LIMIT
+from backend.schemas.base import Document
+
+MAX_PAGE = 100
+MAX_CURSOR_LENGTH = 1_024
+
+
+class PageQuery(Document):
+    """Which page of a list."""
+
+    limit = fields.Integer(
+        load_default=DEFAULT_LIMIT,
+        validate=validate.Range(1, MAX_PAGE),
+        metadata={"description": "At most that many."},
+    )
+    cursor = fields.String(
+        load_default=None,
+        validate=validate.Length(1, MAX_CURSOR_LENGTH),
+        metadata={"description": "`next_cursor` of the page before; opaque, and of no use to anyone else."},
+    )

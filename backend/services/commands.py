@@ -1,0 +1,179 @@
+"""Commands to devices: asked by people, held while offline, answered by devices."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from backend.domain.access import Action, Caller
+from backend.domain.commands import Command, CommandAnswer, State, state_at
+from backend.domain.fields import check_fields
+from backend.domain.paging import Page
+from backend.domain.telemetry import epoch_ms
+from backend.errors import FieldlineError, NotFoundError, UnavailableError, invalid
+from backend.ports import Clock, Commands, DeviceTypes, Dice, Log, Publisher
+from backend.services.access import Access
+from backend.services.live import Live
+from backend.services.presence import PresenceBook
+from backend.services.rooms import RoomBook
+
+ID_BYTES = 9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What is asked of one device or of all in a room."""
+
+    name: str
+    parameters: Mapping[str, Any]
+    lifetime: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of an order for one device of many."""
+
+    thing: str
+    command: Command | None = None
+    error: FieldlineError | None = None
+
+
+class CommandDesk:
+    """Takes commands from people, gives them to devices, and keeps how far they have come."""
+
+    def __init__(
+        self,
+        *,
+        stage: str,
+        access: Access,
+        commands: Commands,
+        device_types: DeviceTypes,
+        presence: PresenceBook,
+        rooms: RoomBook,
+        publisher: Publisher,
+        live: Live,
+        clock: Clock,
+        dice: Dice,
+        log: Log,
+    ) -> None:
+        self._stage = stage
+        self._access = access
+        self._commands = commands
+        self._device_types = device_types
+        self._presence = presence
+        self._rooms = rooms
+        self._publisher = publisher
+        self._live = live
+        self._clock = clock
+        self._dice = dice
+        self._log = log
+
+    def order(self, caller: Caller, thing: str, order: Order) -> Command:
+        """Ask something of a device: sent at once if it is connected, held until it is or the time is out.
+
+        Raises:
+            InvalidInputError: its type knows no such command, or not these parameters.
+        """
+        device = self._access.device(caller, thing, Action.CONTROL).device
+        device_type = self._device_types.find(device.type)
+        described = device_type.commands.get(order.name) if device_type else None
+        if described is None:
+            raise invalid("command", f"is not a command of a {device.type}")
+        parameters = check_fields(described.get("fields", {}), order.parameters, path="parameters")
+        now = self._clock.now()
+        command = Command(
+            thing=thing,
+            id=f"{epoch_ms(now):013d}-{self._dice.token(ID_BYTES)}",
+            name=order.name,
+            parameters=parameters,
+            created_at=now,
+            expires_at=now + order.lifetime,
+            updated_at=now,
+        )
+        self._commands.add(command)
+        if self._presence.is_connected(thing):
+            try:
+                return self._send(command)
+            except UnavailableError:
+                self._log.warning("command stays queued", thing=thing, command=command.id)
+        return command
+
+    def order_in_room(self, caller: Caller, room: str, order: Order) -> list[Outcome]:
+        """Ask the same of every device in a room; each is asked or refused on its own."""
+        outcomes = []
+        for thing in self._rooms.things(caller, room):
+            try:
+                outcomes.append(Outcome(thing=thing, command=self.order(caller, thing, order)))
+            except FieldlineError as error:
+                outcomes.append(Outcome(thing=thing, error=error))
+        return outcomes
+
+    def get(self, caller: Caller, thing: str, command: str) -> Command:
+        """Return one command and how far it has come."""
+        device = self._access.device(caller, thing, Action.SEE).device
+        found = self._commands.find(thing, command)
+        if found is None or epoch_ms(found.created_at) < device.data_from_ms:
+            raise NotFoundError("There is no such command.")
+        return self._as_of_now(found)
+
+    def mine(self, caller: Caller, thing: str, *, limit: int, after: str | None) -> Page[Command]:
+        """Return the commands of a device, newest first."""
+        device = self._access.device(caller, thing, Action.SEE).device
+        page = self._commands.of_thing(thing, device.data_from_ms, limit=limit, after=after)
+        return Page(items=[self._as_of_now(command) for command in page.items], after=page.after)
+
+    def deliver_held(self, thing: str, subscribed_at: datetime) -> int:
+        """Give a device that has just subscribed what is waiting for it; return how many commands.
+
+        What was sent before it subscribed and never acknowledged may have been lost with its connection, and is sent
+        again under the same id, by which the device knows it.
+        """
+        now, sent = self._clock.now(), 0
+        for command in self._commands.waiting(thing):
+            if state_at(command, now) is State.EXPIRED:
+                if self._commands.advance(_answer(command, State.EXPIRED, now)):
+                    self._tell(replace(command, state=State.EXPIRED))
+            elif command.sent_at is None or command.sent_at < subscribed_at:
+                self._send(command)
+                sent += 1
+        return sent
+
+    def take_answer(self, answer: CommandAnswer) -> bool:
+        """Take what a device says; False where it changes nothing: a repetition, too late, or no command of its own."""
+        if not self._commands.advance(answer):
+            self._log.info("answer changes nothing", thing=answer.thing, command=answer.id, state=answer.state)
+            return False
+        found = self._commands.find(answer.thing, answer.id)
+        if found is not None:
+            self._tell(found)
+        return True
+
+    def _send(self, command: Command) -> Command:
+        now = self._clock.now()
+        if not self._commands.take(command, now):
+            return self._commands.find(command.thing, command.id) or command  # somebody else is sending it
+        topic = f"cmd/{self._stage}/{command.thing}/{command.name}/req"
+        document = {
+            "id": command.id,
+            "parameters": command.parameters,
+            "expires_at_ms": epoch_ms(command.expires_at),
+        }
+        try:
+            self._publisher.publish(topic, document)
+        except UnavailableError:
+            self._commands.give_back(command, now)
+            raise
+        sent = replace(command, state=State.SENT, sent_at=now, updated_at=now)
+        self._tell(sent)
+        return sent
+
+    def _as_of_now(self, command: Command) -> Command:
+        return replace(command, state=state_at(command, self._clock.now()))
+
+    def _tell(self, command: Command) -> None:
+        document = {"thing": command.thing, "id": command.id, "command": command.name, "state": command.state}
+        self._live.tell(command.thing, "commands", document)
+
+
+def _answer(command: Command, state: State, at: datetime) -> CommandAnswer:
+    return CommandAnswer(thing=command.thing, id=command.id, state=state, at=at)

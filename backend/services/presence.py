@@ -1,0 +1,74 @@
+"""Who is connected: learning it from lifecycle events, and telling those who may know."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import timedelta
+
+from backend.domain.access import device_subject, user_subject
+from backend.domain.devices import CLAIM_PREFIX, PHONE_PREFIX
+from backend.domain.presence import Event, Presence, Status, learn, status
+from backend.errors import ConflictError, UnavailableError
+from backend.ports import Clock, Presences
+from backend.services.configuration import Settings
+from backend.services.live import Live
+
+SUB_LENGTH = 36
+ATTEMPTS = 10
+
+
+class PresenceBook:
+    """Keeps who is connected."""
+
+    def __init__(self, *, presences: Presences, live: Live, settings: Settings, clock: Clock) -> None:
+        self._presences = presences
+        self._live = live
+        self._settings = settings
+        self._clock = clock
+
+    def learn(self, event: Event) -> bool:
+        """Take in one event, in whatever order it comes; True if it changed what is known."""
+        subject = subject_of(event.client)
+        if subject is None:
+            return False
+        for _ in range(ATTEMPTS):
+            known = self._presences.find(subject, event.client)
+            after = learn(known, event, subject)
+            if after == known:
+                return False
+            try:
+                was = known.revision if known else None
+                self._presences.put(replace(after, revision=(was or 0) + 1), was=was)
+            except ConflictError:
+                continue  # another event of the same client was faster: learn on top of it
+            self._tell(known, after)
+            return True
+        raise UnavailableError("Too many events of one client at once.")
+
+    def status_of(self, things: Iterable[str]) -> Mapping[str, tuple[Status, Presence | None]]:
+        """Return what to tell people about devices."""
+        things = list(things)
+        known = self._presences.find_many(things)
+        now = self._clock.now()
+        grace = timedelta(seconds=self._settings.current().presence_grace_s)
+        return {thing: (status(known.get(thing), now, grace=grace), known.get(thing)) for thing in things}
+
+    def is_connected(self, thing: str) -> bool:
+        """Say whether a device is connected at this moment."""
+        known = self._presences.find(device_subject(thing), thing)
+        return known is not None and known.connected
+
+    def _tell(self, known: Presence | None, after: Presence) -> None:
+        if after.subject != device_subject(after.client) or (known and known.connected == after.connected):
+            return
+        document = {"thing": after.client, "connected": after.connected, "at": after.changed_at.isoformat()}
+        self._live.tell(after.client, "presence", document)
+
+
+def subject_of(client: str) -> str | None:
+    """Return whose MQTT client this is: a device's by its thing name, a person's by ``app-{sub}-…``; None: nobody's."""
+    if client.startswith(CLAIM_PREFIX):
+        return None
+    if not client.startswith(PHONE_PREFIX):
+        return device_subject(client)
+    user, rest = client[len(PHONE_PREFIX) :][:SUB_LENGTH], client[len(PHONE_PREFIX) + SUB_LENGTH :]
+    return user_subject(user) if len(user) == SUB_LENGTH and rest[:1] in {"", "-"} else None

@@ -1,0 +1,287 @@
+"""Sharing devices and rooms: invitations, members, and handing a device over for good."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from backend.domain.access import (
+    INVITATION_LIFETIME,
+    MAX_INVITATIONS,
+    MAX_MEMBERS,
+    Action,
+    Caller,
+    Invitation,
+    Membership,
+    Role,
+    device_subject,
+    invitation_id,
+    name_of,
+)
+from backend.domain.accounts import same_email
+from backend.domain.changes import (
+    Change,
+    PutDevice,
+    PutInvitation,
+    PutMembership,
+    PutRoom,
+    RemoveInvitation,
+    RemoveMembership,
+)
+from backend.domain.telemetry import epoch_ms
+from backend.errors import ConflictError, ForbiddenError, NotFoundError, TooManyError, invalid
+from backend.ports import Clock, Devices, Dice, Invitations, Memberships, Profiles, Rooms, Store
+from backend.services.access import Access
+from backend.services.trail import Trail
+
+CODE_BYTES = 16
+NO_INVITATION = "There is no such invitation for you."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """What somebody wants to share, with whom."""
+
+    subject: str
+    role: Role
+    email: str | None = None
+    hand_over: bool = False
+    lifetime: timedelta = INVITATION_LIFETIME
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invited:
+    """An invitation and the code that opens it, told this once and never again."""
+
+    invitation: Invitation
+    code: str
+
+
+class Sharing:
+    """Lets people share what is theirs."""
+
+    def __init__(
+        self,
+        *,
+        access: Access,
+        devices: Devices,
+        rooms: Rooms,
+        memberships: Memberships,
+        invitations: Invitations,
+        profiles: Profiles,
+        store: Store,
+        clock: Clock,
+        dice: Dice,
+        trail: Trail,
+    ) -> None:
+        self._access = access
+        self._devices = devices
+        self._rooms = rooms
+        self._memberships = memberships
+        self._invitations = invitations
+        self._profiles = profiles
+        self._store = store
+        self._clock = clock
+        self._dice = dice
+        self._trail = trail
+
+    def invite(self, caller: Caller, offer: Offer) -> Invited:
+        """Offer a role on a device or room.
+
+        Raises:
+            TooManyError: too many offers of it are open.
+        """
+        self._manage(caller, offer.subject)
+        if offer.role is Role.OWNER and not offer.subject.startswith("device#"):
+            raise invalid("role", "of owner can be offered for a device only")
+        now = self._clock.now()
+        if len(self._open(offer.subject)) >= MAX_INVITATIONS:
+            raise TooManyError("Too many invitations are open: revoke one, or wait until one expires.")
+        code = self._dice.token(CODE_BYTES)
+        invitation = Invitation(
+            id=invitation_id(code),
+            subject=offer.subject,
+            role=offer.role,
+            inviter=caller.user,
+            created_at=now,
+            expires_at=now + offer.lifetime,
+            email=offer.email.strip().casefold() if offer.email else None,
+            hand_over=offer.hand_over,
+        )
+        told = {"invitation": invitation.id, "role": offer.role}
+        self._store.commit(
+            PutInvitation(invitation=invitation),
+            self._trail.note(caller, offer.subject, "invited", after=told),
+        )
+        return Invited(invitation=invitation, code=code)
+
+    def invitations(self, caller: Caller, subject: str) -> Sequence[Invitation]:
+        """Return the open offers of a device or room."""
+        self._manage(caller, subject)
+        return self._open(subject)
+
+    def revoke(self, caller: Caller, invitation: str) -> None:
+        """Take an offer back; for those who manage what is offered.
+
+        Raises:
+            NotFoundError: there is none; perhaps it was just accepted.
+        """
+        found = self._invitations.find(invitation)
+        if found is None:
+            raise NotFoundError(NO_INVITATION)
+        try:
+            self._manage(caller, found.subject)
+        except (NotFoundError, ForbiddenError):
+            raise NotFoundError(NO_INVITATION) from None
+        self._end(caller, found, "revoked an invitation")
+
+    def to_me(self, caller: Caller) -> Sequence[Invitation]:
+        """Return the open offers made to the caller's address."""
+        profile = self._profiles.find(caller.user)
+        now = self._clock.now()
+        return [each for each in self._invitations.of_email(profile.email) if now < each.expires_at] if profile else []
+
+    def decline(self, caller: Caller, *, code: str | None = None, invitation: str | None = None) -> None:
+        """Turn an offer down."""
+        self._end(caller, self._offered(caller, code, invitation), "declined an invitation")
+
+    def accept(self, caller: Caller, *, code: str | None = None, invitation: str | None = None) -> Membership:
+        """Take an offer: by its code, or by its id if it was made to the caller's address.
+
+        Raises:
+            NotFoundError: there is no such offer, it has ended, or it is for somebody else; nobody can tell which.
+            ConflictError: what is offered is no longer the inviter's to offer, or has too many members.
+        """
+        found = self._offered(caller, code, invitation)
+        membership = Membership(subject=found.subject, user=caller.user, role=found.role, since=self._clock.now())
+        if found.role is Role.OWNER:
+            changes = self._taking_over(caller, found, membership)
+        else:
+            changes = self._joining(caller, found, membership)
+        try:
+            self._store.commit(RemoveInvitation(invitation=found), *changes)
+        except ConflictError:
+            if self._invitations.find(found.id) is None:
+                raise NotFoundError(NO_INVITATION) from None
+            raise
+        return membership
+
+    def members(self, caller: Caller, subject: str) -> Sequence[Membership]:
+        """Return who is what to a device or room; for its members."""
+        self._see(caller, subject)
+        return self._memberships.of_subject(subject)
+
+    def change_role(self, caller: Caller, subject: str, user: str, role: Role) -> Membership:
+        """Change what a member is; never the owner, and never to owner: that is a handing over."""
+        self._manage(caller, subject)
+        member = self._memberships.find(subject, user)
+        if member is None:
+            raise NotFoundError("There is no such member.")
+        if Role.OWNER in {member.role, role}:
+            raise ConflictError("Ownership changes by invitation only.")
+        changed = replace(member, role=role)
+        note = self._trail.note(
+            caller, subject, "changed a role", before={"role": member.role}, after={"role": role}, about=user
+        )
+        self._store.commit(self._touch(subject), PutMembership(membership=changed), note)
+        return changed
+
+    def remove(self, caller: Caller, subject: str, user: str) -> None:
+        """End a membership: one's own, or, for those who manage it, anybody's but the owner's."""
+        if user == caller.user:
+            self._see(caller, subject)
+        else:
+            self._manage(caller, subject)
+        member = self._memberships.find(subject, user)
+        if member is None:
+            raise NotFoundError("There is no such member.")
+        if member.role is Role.OWNER:
+            raise ConflictError("The owner cannot leave: release it, or hand it over.")
+        note = self._trail.note(caller, subject, "removed a member", before={"role": member.role}, about=user)
+        self._store.commit(self._touch(subject), RemoveMembership(subject=subject, user=user), note)
+
+    def _offered(self, caller: Caller, code: str | None, invitation: str | None) -> Invitation:
+        found = self._invitations.find(invitation_id(code) if code else invitation or "")
+        if found is None or self._clock.now() >= found.expires_at:
+            raise NotFoundError(NO_INVITATION)
+        if found.email is not None:
+            profile = self._profiles.find(caller.user)
+            if profile is None or not same_email(profile.email, found.email):
+                raise NotFoundError(NO_INVITATION)
+        elif code is None:
+            raise NotFoundError(NO_INVITATION)
+        return found
+
+    def _joining(self, caller: Caller, found: Invitation, membership: Membership) -> list[Change]:
+        members = self._memberships.of_subject(found.subject)
+        if any(member.user == caller.user for member in members):
+            raise ConflictError("You are a member already.")
+        if len(members) >= MAX_MEMBERS:
+            raise ConflictError("There are too many members.")
+        if not any(member.user == found.inviter and member.role is Role.OWNER for member in members):
+            raise ConflictError("It is no longer the inviter's to share.")
+        note = self._trail.note(
+            caller, found.subject, "accepted an invitation", after={"role": found.role}, about=found.inviter
+        )
+        # Touching the subject moves its version: of a joining and a release at the same time, one comes too late.
+        return [self._touch(found.subject), PutMembership(membership=membership), note]
+
+    def _taking_over(self, caller: Caller, found: Invitation, membership: Membership) -> list[Change]:
+        device = self._devices.find(name_of(found.subject))
+        if device is None or device.owner != found.inviter:
+            raise ConflictError("It is no longer the inviter's to give.")
+        if caller.user == found.inviter:
+            raise ConflictError("It is yours already.")
+        taken = replace(
+            device,
+            owner=caller.user,
+            claimed_at=membership.since,
+            room=None,
+            data_from_ms=device.data_from_ms if found.hand_over else epoch_ms(membership.since) + 1,
+            version=device.version + 1,
+        )
+        others = [member for member in self._memberships.of_subject(found.subject) if member.user != caller.user]
+        open_offers = [each for each in self._invitations.of_subject(found.subject) if each.id != found.id]
+        note = self._trail.note(
+            caller, found.subject, "took over", after={"hand_over": found.hand_over}, about=device.owner
+        )
+        return [
+            PutDevice(device=taken, was=device.version),
+            PutMembership(membership=membership),
+            *(RemoveMembership(subject=found.subject, user=member.user) for member in others),
+            *(RemoveInvitation(invitation=each) for each in open_offers),
+            note,
+        ]
+
+    def _touch(self, subject: str) -> Change:
+        if subject.startswith("device#"):
+            device = self._devices.find(name_of(subject))
+            if device is None:
+                raise NotFoundError(NO_INVITATION)
+            return PutDevice(device=replace(device, version=device.version + 1), was=device.version)
+        room = self._rooms.find(name_of(subject))
+        if room is None:
+            raise NotFoundError(NO_INVITATION)
+        return PutRoom(room=replace(room, version=room.version + 1), was=room.version)
+
+    def _open(self, subject: str) -> list[Invitation]:
+        now = self._clock.now()
+        return [each for each in self._invitations.of_subject(subject) if now < each.expires_at]
+
+    def _end(self, caller: Caller, found: Invitation, what: str) -> None:
+        note = self._trail.note(caller, found.subject, what, before={"invitation": found.id})
+        try:
+            self._store.commit(RemoveInvitation(invitation=found), note)
+        except ConflictError:
+            raise NotFoundError(NO_INVITATION) from None
+
+    def _manage(self, caller: Caller, subject: str) -> None:
+        self._require(caller, subject, Action.MANAGE)
+
+    def _see(self, caller: Caller, subject: str) -> None:
+        self._require(caller, subject, Action.SEE)
+
+    def _require(self, caller: Caller, subject: str, action: Action) -> None:
+        if subject == device_subject(name_of(subject)):
+            self._access.device(caller, name_of(subject), action)
+        else:
+            self._access.room(caller, name_of(subject), action)
