@@ -1,0 +1,14 @@
+"""Sensors and actuators: the interface that real drivers implement, and simulations of them."""
+
+from typing import Protocol
+
+
+class Sensor(Protocol):
+    """One thing that can be measured."""
+
+    @property
+    def metric(self) -> str:
+        """Return the metric's name in the device type, its unit at the end: ``temperature_c``."""
+
+    def read(self, now_s: float) -> float | None:
+        """Return the value at ``now_s`` (seconds of a clock that never steps back); None if the sensor gives none."""

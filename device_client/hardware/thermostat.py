@@ -1,0 +1,75 @@
+"""A room with a heater, and the battery of the thermostat in it, simulated."""
+
+import math
+import random
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True, kw_only=True)
+class ThermalSensor:
+    """Room temperature by Newton's law of cooling, with a heater under hysteresis and sensor noise.
+
+    dT/dt = (outside - T) / time constant + heating, solved exactly over each step, so that the step's length does not
+    change the curve.
+    """
+
+    dice: random.Random
+    outside_c: float = 5.0
+    setpoint_c: float = 21.0
+    hysteresis_c: float = 0.5
+    heater_c_per_s: float = 0.012
+    time_constant_s: float = 3_600.0
+    noise_c: float = 0.03
+    resolution_c: float = 0.01
+    temperature_c: float = 19.0
+    heating: bool = False
+    _last_s: float | None = field(default=None, repr=False)
+
+    @property
+    def metric(self) -> str:
+        """Return the metric's name."""
+        return "temperature_c"
+
+    def read(self, now_s: float) -> float:
+        """Advance the room to ``now_s`` and return what the sensor shows, in degrees Celsius."""
+        elapsed_s = 0.0 if self._last_s is None else max(0.0, now_s - self._last_s)
+        self._last_s = now_s
+        self._advance(elapsed_s)
+        shown = self.temperature_c + self.dice.gauss(0.0, self.noise_c)
+        return round(round(shown / self.resolution_c) * self.resolution_c, 4)
+
+    def _advance(self, elapsed_s: float) -> None:
+        if self.temperature_c < self.setpoint_c - self.hysteresis_c:
+            self.heating = True
+        elif self.temperature_c > self.setpoint_c + self.hysteresis_c:
+            self.heating = False
+        rise = self.heater_c_per_s * self.time_constant_s if self.heating else 0.0
+        rest = self.outside_c + rise
+        self.temperature_c = rest + (self.temperature_c - rest) * math.exp(-elapsed_s / self.time_constant_s)
+
+
+@dataclass(slots=True, kw_only=True)
+class Battery:
+    """Two lithium cells that discharge linearly in charge and, by their curve, not in voltage."""
+
+    dice: random.Random
+    full_v: float = 4.15
+    empty_v: float = 3.3
+    life_s: float = 30 * 86_400.0
+    charge: float = 1.0
+    noise_v: float = 0.002
+    _last_s: float | None = field(default=None, repr=False)
+
+    @property
+    def metric(self) -> str:
+        """Return the metric's name."""
+        return "battery_v"
+
+    def read(self, now_s: float) -> float:
+        """Discharge to ``now_s`` and return the voltage."""
+        elapsed_s = 0.0 if self._last_s is None else max(0.0, now_s - self._last_s)
+        self._last_s = now_s
+        self.charge = max(0.0, self.charge - elapsed_s / self.life_s)
+        knee = 1.0 - math.exp(-12.0 * self.charge)
+        volts = self.empty_v + (self.full_v - self.empty_v) * (0.6 * self.charge + 0.4 * knee)
+        return round(volts + self.dice.gauss(0.0, self.noise_v), 3)
