@@ -1,0 +1,153 @@
+"""moto's DynamoDB of one region over our tables: each request's writes happen together or not at all."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+
+from infra.local.aws import (
+    DynamoDBBackend,
+    DynamoType,
+    KeyMismatch,
+    ResourceInUse,
+    StreamAlreadyEnabledException,
+    TransactionCanceledException,
+)
+from infra.local.clock import Clock
+from infra.local.config import ACCOUNT_ID
+from infra.local.dynamodb.capacity import Meter
+from infra.local.dynamodb.index import Span
+from infra.local.dynamodb.streams import Deliver
+from infra.local.dynamodb.table import Staging, Table, project
+
+_TTL_TOO_OLD_S = 5 * 365 * 24 * 3600
+"""TTL leaves items alone that expired more than five years ago. (Developer guide: Using time to live)."""
+_SWEEP_SIZE = 1_000
+"""Items that one sweep of a table takes, so that no sweep holds the loop for long."""
+
+
+class Backend(DynamoDBBackend):
+    """The tables of one region."""
+
+    def __init__(self, region: str, clock: Clock, deliver: Deliver) -> None:
+        super().__init__(region, ACCOUNT_ID)
+        self.meter = Meter()
+        self.consistent = False
+        """Whether the request reads strongly consistently, for its capacity."""
+        self._clock = clock
+        self._deliver = deliver
+        self._staging = Staging()
+
+    def table(self, name: str) -> Table:
+        """Return a table by name or ARN, as ours."""
+        return cast("Table", self.get_table(name))
+
+    def all_tables(self) -> list[Table]:
+        """Return every table."""
+        return cast("list[Table]", list(self.tables.values()))
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Stage every write inside; carry all of them out at the end, or none where anything raises."""
+        self._staging.active = True
+        try:
+            yield
+            changes = [(table, table.changes()) for table in self._staging.tables.values()]
+        finally:
+            self._staging.clear()
+        for table, changed in changes:
+            self._send(table, [table.apply(old, new) for old, new in changed])
+
+    def _send(self, table: Table, records: list[dict[str, Any] | None]) -> None:
+        if table.stream is not None and (made := [record for record in records if record is not None]):
+            self._deliver(table.table_arn, table.stream.arn, made)
+
+    def transact_write_items(self, transact_items: list[dict[str, Any]]) -> None:
+        """Do as moto; what it stumbled over is a ``ValidationError``. (API reference: TransactionCanceledException)."""
+        try:
+            super().transact_write_items(transact_items)
+        except TransactionCanceledException as error:
+            reasons = json.loads(error.description)["CancellationReasons"]
+            if {reason["Code"] for reason in reasons} <= {"None", "ConditionalCheckFailed"}:
+                raise
+            raise TransactionCanceledException([_reason(reason) for reason in reasons]) from error
+
+    def get_item(self, table_name: str, keys: dict[str, Any], projection_expressions: Any = None) -> Any:
+        """Do as moto, and count what is read."""
+        item = super().get_item(table_name, keys)
+        size = item.size() if item is not None else 0
+        self.meter.read(self.table(table_name).name, None, size, consistent=self.consistent)
+        return project(item, projection_expressions) if item is not None and projection_expressions else item
+
+    def get_keys_value(self, table: Any, keys: dict[str, Any]) -> tuple[Any, Any]:
+        """Return the values of the key attributes.
+
+        Raises:
+            KeyMismatch: one is missing, or of another type than the schema's.
+        """
+        if any(name not in keys for name in table.table_key_attrs):
+            raise KeyMismatch
+        values = [DynamoType(keys[name]) for name in table.table_key_attrs]
+        hash_key, range_key = values[0], values[1] if len(values) > 1 else None
+        table.key_of(hash_key, range_key)
+        return hash_key, range_key
+
+    # Tables
+
+    def create_table(self, name: str, *_unused: Any, **description: Any) -> Any:
+        """Make a table of ours from moto's description of it."""
+        if name in self.tables:
+            raise ResourceInUse(f"Table already exists: {name}")
+        made = Table(  # type: ignore[abstract]  # moto leaves CloudFormation's methods out
+            name,
+            self.account_id,
+            self.region_name,
+            clock=self._clock,
+            meter=self.meter,
+            staging=self._staging,
+            **description,
+        )
+        self.tables[name] = made
+        return made
+
+    def update_table(self, name: str, *args: Any, **changes: Any) -> Any:
+        """Do as moto; fill an index that is new."""
+        table = super().update_table(name, *args, **changes)
+        self.table(name).build_indexes()
+        return table
+
+    def update_table_streams(self, table: Any, stream_specification: dict[str, Any]) -> None:
+        """Begin or end a stream; moto would not begin one again."""
+        on = stream_specification.get("StreamEnabled") or stream_specification.get("StreamViewType")
+        if on and table.stream is not None:
+            raise StreamAlreadyEnabledException
+        table.set_stream_specification(stream_specification)
+
+    def tag_resource(self, arn: str, tags: dict[str, str]) -> None:
+        """Do as moto, but in place of tags of the same name."""
+        self.untag_resource(arn, list(tags))
+        super().tag_resource(arn, tags)
+
+    def update_time_to_live(self, table_name: str, ttl_spec: dict[str, Any]) -> None:
+        """Do as moto; keep the items in the order in which they expire."""
+        super().update_time_to_live(table_name, ttl_spec)
+        self.table(table_name).expire_by(ttl_spec["AttributeName"] if ttl_spec["Enabled"] else None)
+
+    def sweep(self) -> int:
+        """Delete what has expired by the clock; return how many. Conditions and capacity have no part in it."""
+        now = int(self._clock.time())
+        span = Span((now - _TTL_TOO_OLD_S,), (now,), open_end=True)
+        swept = 0
+        for table in self.all_tables():
+            if table.expiry is None:
+                continue
+            expired = [item for item, _ in zip(table.expiry.between((), span), range(_SWEEP_SIZE), strict=False)]
+            self._send(table, [table.apply(item, None, expired=True) for item in expired])
+            swept += len(expired)
+        return swept
+
+
+def _reason(reason: dict[str, Any]) -> tuple[str | None, str | None, dict[str, Any] | None]:
+    """Return a cancellation reason as moto's exception takes it."""
+    code = {"None": None, "ConditionalCheckFailed": "ConditionalCheckFailed"}.get(reason["Code"], "ValidationError")
+    return code, reason.get("Message"), reason.get("Item")

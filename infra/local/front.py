@@ -1,0 +1,143 @@
+"""The one port that answers as every AWS API: what a request is for, whose it is, whether they may, who carries it."""
+
+import logging
+import random
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector, web
+from multidict import CIMultiDict
+from yarl import URL
+
+from infra.local.aws import not_emulated
+from infra.local.config import Settings
+from infra.local.front_identity import Doorkeeper, caller_header
+from infra.local.refusals import refuse
+from infra.local.sigv4 import SignatureError
+from infra.local.wire import Handler, Request, Response
+
+MAX_BODY_SIZE = 256 * 1024 * 1024
+"""Bytes; AWS takes objects of 5 GB in one PUT, a laptop's memory does not."""
+GATEWAY_SERVICES = frozenset({"iot", "iotdata", "iotdevicegateway", "iot-jobs-data"})
+"""What the gateway process carries, behind its private port."""
+_STOP_TIMEOUT_S = 2.0
+"""Seconds that requests have to finish when the process stops."""
+_GATEWAY_TIMEOUT = ClientTimeout(total=30)
+_HOP_BY_HOP = frozenset({"authorization", "connection", "content-length", "expect", "host", "transfer-encoding"})
+_CORS = {
+    "access-control-allow-origin": "*",
+    "access-control-allow-methods": "*",
+    "access-control-allow-headers": "*, authorization",
+    "access-control-expose-headers": "*",
+    "access-control-max-age": "172800",
+}
+
+_log = logging.getLogger(__name__)
+
+
+class Front:
+    """The server on `Ports.aws`."""
+
+    def __init__(self, settings: Settings, doorkeeper: Doorkeeper, handlers: Mapping[str, Handler]) -> None:
+        self._settings = settings
+        self._doorkeeper = doorkeeper
+        self._handlers = {**dict.fromkeys(GATEWAY_SERVICES, self._forward), **handlers}
+        self._runner: web.ServerRunner | None = None
+        self._gateway: ClientSession | None = None
+
+    async def start(self) -> int:
+        """Listen; return the port (which is not the settings' where those say 0)."""
+        self._gateway = ClientSession(
+            connector=TCPConnector(limit=0),
+            timeout=_GATEWAY_TIMEOUT,
+            auto_decompress=False,
+            skip_auto_headers=("User-Agent",),
+        )
+        server = web.Server(self._serve, request_factory=_request, auto_decompress=False, access_log=None)
+        self._runner = web.ServerRunner(server, shutdown_timeout=_STOP_TIMEOUT_S)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", self._settings.ports.aws, backlog=512)
+        await site.start()
+        return int(self._runner.addresses[0][1])
+
+    async def stop(self) -> None:
+        """Finish what runs, close every connection."""
+        if self._runner:
+            await self._runner.cleanup()
+        if self._gateway:
+            await self._gateway.close()
+
+    async def handle(self, request: Request) -> Response:
+        """Answer one addressed request: signature, permission, then the room that carries the service."""
+        handler = self._handlers.get(request.service)
+        if handler is None:
+            return not_emulated(request)
+        try:
+            record = self._doorkeeper.identify(request)
+        except SignatureError as error:
+            return refuse(request, error.kind, error.message)
+        request = replace(request, caller=record.caller)
+        return await self._doorkeeper.refusal(request, record) or await handler(request)
+
+    async def _serve(self, http: web.BaseRequest) -> web.StreamResponse:
+        """Carry one HTTP exchange. The edge: what no room expected is logged and answered as AWS's own failure."""
+        if http.headers.get("expect", "").lower() == "100-continue":
+            await http.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            http.writer.output_size = 0
+        path, _, query = http.raw_path.partition("?")
+        headers = _headers(http)
+        try:
+            body = await http.read()
+        except web.HTTPRequestEntityTooLarge:
+            request = self._doorkeeper.addressed(http.method, path, query, headers, b"")
+            return _answer(http, refuse(request, "EntityTooLarge", f"more than {MAX_BODY_SIZE} bytes", 413))
+        request = self._doorkeeper.addressed(http.method, path, query, headers, body)
+        if http.method == "OPTIONS" and request.service != "s3":
+            return _answer(http, Response(headers=_CORS))
+        try:
+            return _answer(http, await self.handle(request))
+        except Exception:  # noqa: BLE001 - the edge of the server
+            _log.exception("%s %s %s failed", request.service, request.method, request.operation or request.path)
+            return _answer(http, refuse(request, "InternalFailure", "a defect of the local cloud; see its log", 500))
+
+    async def _forward(self, request: Request) -> Response:
+        """Hand a request on to the gateway process, with whom we found its caller to be."""
+        assert self._gateway is not None  # noqa: S101 - started before it serves
+        headers = {name: value for name, value in request.headers.items() if name not in _HOP_BY_HOP}
+        headers["x-fieldline-caller"] = caller_header(request.caller)
+        headers["x-fieldline-secret"] = self._settings.service_secret
+        headers["x-fieldline-service"] = request.service
+        target = f"http://127.0.0.1:{self._settings.ports.gateway}{request.path}"
+        url = URL(f"{target}?{request.query}" if request.query else target, encoded=True)
+        try:
+            async with self._gateway.request(request.method, url, headers=headers, data=request.body) as answer:
+                kept = {
+                    name.lower(): value for name, value in answer.headers.items() if name.lower() not in _HOP_BY_HOP
+                }
+                return Response(status=answer.status, headers=kept, body=await answer.read())
+        except (ClientError, TimeoutError) as error:
+            return refuse(request, "ServiceUnavailable", f"the device gateway does not answer: {error}", 503)
+
+
+def _request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
+    """Make aiohttp's request object with our bound on bodies."""
+    return web.BaseRequest(message, payload, protocol, writer, task, protocol._loop, client_max_size=MAX_BODY_SIZE)  # noqa: SLF001 - as aiohttp's own factory
+
+
+def _headers(http: web.BaseRequest) -> dict[str, str]:
+    """Return the headers by lower-case name, repeated ones joined. (RFC 9110, 5.3)."""
+    headers: dict[str, str] = {}
+    for name, value in http.headers.items():
+        key = name.lower()
+        headers[key] = f"{headers[key]}, {value}" if key in headers else value
+    return headers
+
+
+def _answer(http: web.BaseRequest, response: Response) -> web.Response:
+    headers = CIMultiDict(response.headers)
+    headers.setdefault("x-amzn-requestid", f"{random.getrandbits(128):032x}")
+    if "origin" in http.headers and "access-control-allow-origin" not in headers:
+        headers["access-control-allow-origin"] = "*"
+        headers["access-control-expose-headers"] = "*"
+    return web.Response(status=response.status, headers=headers, body=response.body)

@@ -1,0 +1,1 @@
+"""Amazon EventBridge, as far as time makes its events: scheduled rules, and EventBridge Scheduler."""

@@ -1,0 +1,4 @@
+"""Event sources that Lambda reads itself: queues and table streams.
+
+Those that push (rules, S3, schedules) just invoke.
+"""

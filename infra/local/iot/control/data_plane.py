@@ -1,0 +1,184 @@
+"""boto3's ``iot-data``: publish, retained messages, connections, shadows. API reference, "AWS IoT Data Plane"."""
+
+import base64
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
+from uuid import uuid4
+
+from infra.local.iot.control.rest_json import RestJson, dump_error
+from infra.local.iot.errors import InvalidError, IotError, NotEmulatedError, NotFoundError, RefusedError
+from infra.local.iot.message import Message, Properties
+from infra.local.iot.ports import Broker, Reserved
+from infra.local.iot.registry.state import Answer, Ask, page
+from infra.local.wire import Request, Response
+
+MAX_PAYLOAD_BYTES = 128 * 1024
+MAX_TOPIC_BYTES = 256
+MAX_TOPIC_SLASHES = 7
+BASIC_INGEST = "$aws/rules/"
+
+
+class Retained(Protocol):
+    """A retained message and when it was stored, epoch seconds."""
+
+    message: Message
+    stored_at: float
+
+
+class RetainedMessages(Protocol):
+    """The broker's retained messages."""
+
+    def put(self, message: Message) -> None:
+        """Keep a message in place of its topic's former one; an empty one deletes."""
+
+    def get(self, topic: str) -> Retained | None:
+        """Return the topic's message."""
+
+    def list(self) -> Iterable[Retained]:
+        """Return all, by topic."""
+
+
+class ShadowDocuments(Protocol):
+    """The shadow service, as REST asks it. Raises ``IotError`` with the documented texts."""
+
+    def get(self, thing: str, name: str | None) -> bytes:
+        """Return a shadow's document."""
+
+    def update(self, thing: str, name: str | None, payload: bytes) -> bytes:
+        """Change a shadow; return what was accepted."""
+
+    def delete(self, thing: str, name: str | None) -> bytes:
+        """Delete a shadow; return what was accepted."""
+
+    def names(self, thing: str) -> Sequence[str]:
+        """Return the names of a thing's named shadows."""
+
+
+class DataPlane:
+    """The data plane of AWS IoT Core over HTTPS, for boto3 and for the HTTPS doors."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        retained: RetainedMessages,
+        shadows: ShadowDocuments,
+        reserved: Sequence[Reserved] = (),
+    ) -> None:
+        self._broker = broker
+        self._retained = retained
+        self._shadows = shadows
+        self._reserved = reserved
+        self._protocol = RestJson("iot-data")
+        self._operations: Mapping[str, Callable[[Ask], Answer]] = {
+            "Publish": self._publish,
+            "DeleteConnection": self._delete_connection,
+            "GetRetainedMessage": self._get_retained,
+            "ListRetainedMessages": self._list_retained,
+            "GetThingShadow": lambda ask: {"payload": shadows.get(ask["thingName"], ask.get("shadowName"))},
+            "DeleteThingShadow": lambda ask: {"payload": shadows.delete(ask["thingName"], ask.get("shadowName"))},
+            "UpdateThingShadow": self._update_shadow,
+            "ListNamedShadowsForThing": self._list_shadows,
+        }
+
+    async def handle(self, request: Request) -> Response:
+        """Answer one call."""
+        try:
+            operation, ask = self._protocol.load(request)
+            serve = self._operations.get(operation)
+            if serve is None:
+                raise NotEmulatedError(operation)
+            return self._protocol.dump(operation, serve(ask))
+        except IotError as error:
+            return dump_error(error)
+
+    def _publish(self, ask: Ask) -> Answer:
+        topic, payload = ask["topic"], ask.get("payload") or b""
+        if len(payload) > MAX_PAYLOAD_BYTES:
+            raise RefusedError("RequestEntityTooLargeException", 413, "The payload exceeds the maximum size allowed")
+        if not _publishable(topic):
+            raise InvalidError(f"Invalid topic: {topic}")
+        message = Message(
+            topic=topic,
+            payload=payload,
+            qos=ask.get("qos", 0),
+            retain=ask.get("retain", False),
+            properties=_load_properties(ask),
+        )
+        if topic.startswith("$"):
+            if message.retain or not any(service.accepts(topic) for service in self._reserved):
+                what = f"Publishing to the reserved topic {topic} is not allowed"
+                raise RefusedError("ForbiddenException", 403, what)
+        elif message.retain:
+            self._retained.put(message)
+        self._broker.publish(message)
+        return {"message": "OK", "traceId": str(uuid4())}
+
+    def _delete_connection(self, ask: Ask) -> Answer:
+        clean_session, prevent_will = ask.get("cleanSession", False), ask.get("preventWillMessage", False)
+        if not self._broker.disconnect(ask["clientId"], clean_session=clean_session, prevent_will=prevent_will):
+            raise NotFoundError(f"Client {ask['clientId']} is not connected")
+        return {}
+
+    def _get_retained(self, ask: Ask) -> Answer:
+        found = self._retained.get(ask["topic"])
+        if found is None:
+            raise NotFoundError(f"No retained message on topic {ask['topic']}")
+        users = [{name: value} for name, value in found.message.properties.user_properties]
+        return {
+            **_summary(found),
+            "payload": base64.b64encode(found.message.payload).decode(),
+            "userProperties": base64.b64encode(json.dumps(users).encode()).decode() if users else None,
+        }
+
+    def _list_retained(self, ask: Ask) -> Answer:
+        found, token = page(self._retained.list(), ask)
+        topics = [{**_summary(one), "payloadSize": len(one.message.payload)} for one in found]
+        return {"retainedTopics": topics, "nextToken": token}
+
+    def _update_shadow(self, ask: Ask) -> Answer:
+        return {"payload": self._shadows.update(ask["thingName"], ask.get("shadowName"), ask["payload"])}
+
+    def _list_shadows(self, ask: Ask) -> Answer:
+        names, token = page(self._shadows.names(ask["thingName"]), ask)
+        return {"results": names, "nextToken": token}
+
+
+def _summary(retained: Retained) -> Answer:
+    message = retained.message
+    return {"topic": message.topic, "qos": message.qos, "lastModifiedTime": int(retained.stored_at * 1000)}
+
+
+def _publishable(topic: str) -> bool:
+    """Say whether a topic keeps the limits of the page "AWS IoT Core endpoints and quotas"."""
+    counted = topic
+    if topic.startswith(BASIC_INGEST):
+        counted = topic.removeprefix(BASIC_INGEST).partition("/")[2]
+    return (
+        bool(topic)
+        and not {"+", "#", "\x00"}.intersection(topic)
+        and len(counted.encode()) <= MAX_TOPIC_BYTES
+        and counted.count("/") <= MAX_TOPIC_SLASHES
+    )
+
+
+def _load_properties(ask: Ask) -> Properties:
+    """Return the MQTT 5 properties that travel as headers and query. (page "HTTPS", ``x-amz-mqtt5-…``)."""
+    indicators = {None: None, "UNSPECIFIED_BYTES": 0, "UTF8_DATA": 1}
+    try:
+        users: Any = json.loads(ask.get("userProperties", "[]"))
+        pairs = tuple((name, value) for one in users for name, value in one.items())
+        correlation = base64.b64decode(ask["correlationData"]) if "correlationData" in ask else None
+    except (ValueError, AttributeError, TypeError) as error:
+        raise InvalidError("Invalid MQTT 5 property.") from error
+    if not all(isinstance(value, str) for _, value in pairs):
+        raise InvalidError("Invalid MQTT 5 user property.")
+    expiry_s = ask.get("messageExpiry")
+    return Properties(
+        payload_format_indicator=indicators[ask.get("payloadFormatIndicator")],
+        content_type=ask.get("contentType"),
+        response_topic=ask.get("responseTopic"),
+        correlation_data=correlation,
+        message_expiry_s=expiry_s or None,
+        user_properties=pairs,
+    )

@@ -1,0 +1,1 @@
+"""Where clients come in: MQTT over mutual TLS, the port with ALPN, WebSocket and HTTPS."""

@@ -1,0 +1,76 @@
+"""Shared subscriptions: each message to one member of a group. (developer guide, "MQTT": shared subscriptions)."""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from infra.local.iot.mqtt.limits import Limits
+from infra.local.iot.mqtt.session import Outgoing, Session
+from infra.local.iot.mqtt.topics import Subscription
+
+if TYPE_CHECKING:
+    from asyncio import TimerHandle
+
+Choose = Callable[[Sequence[Session]], Session]
+Later = Callable[[float, Callable[[], None]], "TimerHandle"]
+
+
+class Group:
+    """The members of `$share/{name}/{filter}`, and what waits for one of them."""
+
+    __slots__ = ("_choose", "_counted", "_later", "_limits", "_timer", "members", "name", "queue")
+
+    def __init__(
+        self, name: str, *, limits: Limits, choose: Choose, later: Later, counted: Callable[[str], None]
+    ) -> None:
+        self.name = name
+        self._limits = limits
+        self._choose = choose
+        self._later = later
+        self._counted = counted
+        self._timer: TimerHandle | None = None
+        self.members: dict[Session, Subscription] = {}
+        self.queue: deque[Outgoing] = deque()
+
+    def deliver(self, outgoing: Outgoing, qos: int) -> None:
+        """Give the message to a random connected member that may receive it.
+
+        Where none is connected the group queues QoS 1, provided one member's session is persistent; when the queue is
+        full the newest is dropped.
+        """
+        active = self._active(outgoing.topic)
+        if active:
+            member = self._choose(active) if len(active) > 1 else active[0]
+            member.deliver(outgoing, min(qos, self.members[member].qos))
+        elif qos and any(member.expiry_s and held.qos for member, held in self.members.items()):
+            if len(self.queue) >= self._limits.queued_messages:
+                self._counted("shared_queue_full")
+            else:
+                self.queue.append(outgoing)
+
+    def resume(self) -> None:
+        """Begin to hand out what waits: 20 a second for each active member."""
+        if self.queue and self._timer is None:
+            self._drain()
+
+    def close(self) -> None:
+        """Stop handing out: the group has no members left."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _drain(self) -> None:
+        self._timer = None
+        connected = sum(member.connection is not None for member in self.members)
+        for _ in range(min(len(self.queue), self._limits.shared_per_s * connected)):
+            outgoing = self.queue.popleft()
+            if active := self._active(outgoing.topic):
+                member = self._choose(active)
+                member.deliver(outgoing, min(1, self.members[member].qos))
+        if self.queue and connected:
+            self._timer = self._later(1.0, self._drain)
+
+    def _active(self, topic: str) -> list[Session]:
+        return [
+            member for member in self.members if member.connection is not None and member.connection.may_receive(topic)
+        ]

@@ -1,0 +1,142 @@
+"""``scripts/cloud sql``, for people who write rules: try a statement, answer cases, watch messages, replay them."""
+
+import json
+import sys
+import time
+import urllib.request
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from infra.local import config
+from infra.local.clock import SharedClock
+from infra.local.iot.rules.cases import answer, write
+from infra.local.iot.rules.compiler import compile_statement
+from infra.local.iot.rules.context import V2
+from infra.local.iot.rules.parser import SqlError
+
+POLL_S = 0.3
+
+
+def sql(
+    *,
+    sql: Annotated[str, typer.Option(help="The statement; with --replay, the changed one.")] = "",
+    topic: Annotated[str, typer.Option(help="The message's topic.")] = "",
+    payload: Annotated[str, typer.Option(help="The message's payload, as text.")] = "",
+    sql_version: Annotated[str, typer.Option(help="As a rule's awsIotSqlVersion.")] = V2,
+    client_id: Annotated[str, typer.Option(help="What clientid() returns.")] = "",
+    jsonl: Annotated[bool, typer.Option("--jsonl", help="Answer cases from standard input, one JSON a line.")] = False,
+    record: Annotated[bool, typer.Option("--record", help="Show live messages and what rules make of them.")] = False,
+    to: Annotated[Path | None, typer.Option(help="With --record: keep the recording in this file.")] = None,
+    replay: Annotated[Path | None, typer.Option(help="A recording to run again, showing what differs.")] = None,
+    rule: Annotated[str, typer.Option(help="With --record and --replay: only this rule.")] = "",
+) -> None:
+    """Try AWS IoT SQL."""
+    if jsonl:
+        for line in answer_lines(sys.stdin):
+            typer.echo(line)
+    elif record:
+        _record(rule, to)
+    elif replay is not None:
+        _replay(replay, rule, sql, sql_version)
+    elif sql:
+        _try(sql, sql_version, {"topic": topic, "payload_text": payload, "client_id": client_id or None})
+    else:
+        raise typer.BadParameter("give --sql, --jsonl, --record or --replay")
+
+
+def answer_lines(lines: Iterable[str]) -> Iterator[str]:
+    """Yield one line of JSON a case: ``{"fires": …, "result": …}``, or ``{"error": …}``."""
+    for line in lines:
+        if not line.strip():
+            continue
+        try:
+            case = json.loads(line)
+            yield write(answer(case) if isinstance(case, dict) else {"error": "a case is a JSON object"})
+        except ValueError as error:
+            yield write({"error": f"not JSON: {error}"})
+
+
+def _try(statement: str, version: str, message: Mapping[str, Any]) -> None:
+    try:
+        compile_statement(statement, version)
+    except SqlError as error:
+        typer.echo(error.caret(), err=True)
+        raise typer.Exit(1) from None
+    case = {
+        "sql": statement,
+        "sql_version": version,
+        "now_ms": int(SharedClock(config.state_dir()).time() * 1000),
+        **message,
+    }
+    if not case["topic"]:
+        del case["topic"]
+    typer.echo(write(answer(case)))
+
+
+def _record(rule: str, to: Path | None) -> None:
+    """Show records until interrupted."""
+    settings, number = config.Settings.load(config.state_dir()), 0
+    kept = to.open("a") if to else None
+    try:
+        while True:
+            asked = _ask(settings, number)
+            number = asked["next"]
+            for one in asked["records"]:
+                if rule in ("", one["rule"]):
+                    typer.echo(_describe(one))
+                    if kept:
+                        kept.write(json.dumps(one) + "\n")
+                        kept.flush()
+            time.sleep(POLL_S)
+    except KeyboardInterrupt:
+        return
+    finally:
+        if kept:
+            kept.close()
+
+
+def _ask(settings: config.Settings, after: int) -> Any:
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{settings.ports.gateway}/rules-records?after={after}",
+        headers={"x-fieldline-service": "iot", "x-fieldline-secret": settings.service_secret},
+    )
+    with urllib.request.urlopen(request, timeout=5) as response:  # noqa: S310
+        return json.load(response)
+
+
+def _describe(record: Mapping[str, Any]) -> str:
+    given = record.get("answer")
+    if given is None:
+        return f"{record['topic']}  no rule"
+    if "error" in given:
+        told = f"error: {given['error']}"
+    elif given["fires"]:
+        told = json.dumps(given.get("result", ""))
+    else:
+        told = "WHERE false"
+    failed = {action["action"]: action.get("errorMessage", "ok") for action in given["actions"]}
+    return (
+        f"{record['topic']}  {record['rule']}: {told}  {' '.join(f'[{name}: {how}]' for name, how in failed.items())}"
+    )
+
+
+def _replay(path: Path, rule: str, statement: str, version: str) -> None:
+    """Run a recording again, with the statement of each record or with a changed one; exit 1 if anything differs."""
+    total = differing = 0
+    for line in path.read_text().splitlines():
+        record = json.loads(line)
+        if record.get("sql") is None or rule not in ("", record["rule"]):
+            continue
+        total += 1
+        case = {**record, **({"sql": statement, "sql_version": version} if statement else {})}
+        before = {name: value for name, value in record["answer"].items() if name != "actions"}
+        after = json.loads(write(answer(case)))
+        if after != before:
+            differing += 1
+            typer.echo(f"{record['topic']}  {record['rule']}\n  - {json.dumps(before)}\n  + {json.dumps(after)}")
+    typer.echo(f"{total} messages, {differing} differ")
+    if differing:
+        raise typer.Exit(1)

@@ -1,0 +1,77 @@
+"""A resource's properties as arguments of an API call, by botocore's own description of that call: pure.
+
+CloudFormation writes ``RetentionInDays`` where an API wants ``retentionInDays``, a list of Key and Value where it wants
+a map, a document where it wants its JSON, "300" where it wants 300. What the call does not know is refused by its path.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from botocore.model import ListShape, MapShape, Shape, StructureShape
+
+from infra.local.template.errors import TemplateError
+
+TAG = {"Key", "Value"}
+
+
+class _UnknownPropertyError(Exception):
+    """Carries the path, to which each level adds its own step on the way up."""
+
+
+def build_arguments(logical_id: str, shape: StructureShape, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``values`` in the names and types of ``shape``.
+
+    Raises:
+        TemplateError: a property, at any depth, that the call does not have.
+    """
+    try:
+        return _structure(shape, values, "")
+    except _UnknownPropertyError as unknown:
+        raise TemplateError(
+            logical_id, f"the local cloud does not carry this property ({shape.name})", str(unknown)
+        ) from None
+
+
+def _convert(shape: Shape, value: Any, path: str) -> Any:
+    if isinstance(shape, StructureShape) and isinstance(value, dict):
+        return _structure(shape, value, path)
+    if isinstance(shape, ListShape):
+        entries = value if isinstance(value, list) else [value]
+        return [_convert(shape.member, entry, f"{path}[{index}]") for index, entry in enumerate(entries)]
+    if isinstance(shape, MapShape):
+        pairs = {tag["Key"]: tag["Value"] for tag in value} if _is_tags(value) else value
+        if isinstance(pairs, dict):
+            return {str(key): _convert(shape.value, entry, f"{path}.{key}") for key, entry in pairs.items()}
+    return _scalar(shape.type_name, value)
+
+
+def _structure(shape: StructureShape, values: Mapping[str, Any], path: str) -> dict[str, Any]:
+    members = {name.lower(): name for name in shape.members}
+    found = {}
+    for name, value in values.items():
+        place = f"{path}.{name}".lstrip(".")
+        member = name if name in shape.members else members.get(name.lower())
+        if member is None:
+            raise _UnknownPropertyError(place)
+        found[member] = _convert(shape.members[member], value, place)
+    return found
+
+
+def _is_tags(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(entry, dict) and entry.keys() == TAG for entry in value)
+
+
+def _scalar(type_name: str, value: Any) -> Any:
+    if type_name == "string" and not isinstance(value, str):
+        if isinstance(value, dict | list):
+            return json.dumps(value, sort_keys=True)
+        return str(value).lower() if isinstance(value, bool) else str(value)
+    if isinstance(value, str):
+        if type_name == "boolean" and value.lower() in {"true", "false"}:
+            return value.lower() == "true"
+        if type_name in {"integer", "long"} and value.lstrip("-").isdigit():
+            return int(value)
+        if type_name in {"double", "float"}:
+            return float(value)
+    return value
