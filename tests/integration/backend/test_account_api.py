@@ -1,0 +1,153 @@
+"""Accounts, items and the original mobile-backend contract."""
+
+from typing import Any
+
+import boto3
+import pytest
+
+from tests.integration.backend.world import Person, World
+
+
+@pytest.fixture
+def ann(world: World) -> Person:
+    return world.person("ann")
+
+
+def everything(world: World, tables: list[str]) -> str:
+    """Return all that stands in all tables, as text."""
+    client = boto3.client("dynamodb")
+    return "".join(str(client.scan(TableName=table)["Items"]) for table in tables)
+
+
+def test_a_profile_is_changed_by_version(ann: Person) -> None:
+    profile = ann("GET", "/v1/me")
+    assert profile.json["email"] == "ann@example.com"
+    changed = ann(
+        "PATCH",
+        "/v1/me",
+        {"time_zone": "Europe/Oslo", "notifications": {"email": True}},
+        if_match=profile.headers["etag"],
+    )
+    assert changed.json["notifications"] == {"push": True, "email": True}
+    assert ann("PATCH", "/v1/me", {"name": "x"}, if_match=profile.headers["etag"]).status == 412
+    assert ann("PATCH", "/v1/me", {"email": "other@example.com"}).status == 400
+
+
+def test_a_deleted_account_leaves_nothing_in_any_table(world: World) -> None:
+    ann = world.person("zoe")
+    bob = world.person("bob")
+    thing, shared = world.device(ann), world.device(bob)
+    code = bob("POST", "/v1/invitations", {"thing": shared, "role": "operator"}).json["code"]
+    ann("POST", "/v1/invitations/accept", {"code": code}, idempotency_key="join")
+    bob("PATCH", f"/v1/devices/{shared}/members/{ann.user}", {"role": "viewer"})
+    room = ann("POST", "/v1/rooms", {"name": "Hall"}).json["id"]
+    ann("PUT", f"/v1/rooms/{room}/devices/{thing}")
+    ann("POST", "/v1/invitations", {"room": room, "role": "viewer"})
+    bob("POST", "/v1/invitations", {"thing": shared, "role": "viewer", "email": "zoe@example.com"})
+    ann("PUT", "/v1/items/notes/n1", {"body": {"text": "mine"}})
+    ann("POST", f"/v1/devices/{thing}/commands", {"command": "identify"})
+    ann("POST", "/v1/me/identity", {"id_token": f"id-token-of-{ann.user}"})
+    world.connect(f"app-{ann.user}-phone")
+    from backend import bootstrap
+
+    tables = list(bootstrap.settings().tables.values())
+    assert ann.user in everything(world, tables)
+    exported = ann("GET", "/v1/me/export")
+    assert exported.status == 200, exported.text
+    assert [each["thing"] for each in exported.json["devices"]] == [thing]
+    assert [each["body"] for each in exported.json["items"]] == [{"text": "mine"}]
+    assert {each["what"] for each in exported.json["changes_made"]} >= {"claimed", "made", "moved"}
+    assert ann("DELETE", "/v1/me").status == 204
+    left = everything(world, tables)
+    assert ann.user not in left
+    assert "zoe@example.com" not in left
+    assert ann.user not in world.people.users
+    assert ann.user not in world.identities.tied
+    assert world.claim(bob, thing).status == 200
+    assert bob("GET", f"/v1/devices/{shared}/audit").status == 200
+
+
+def test_items_have_versions_and_a_conflict_shows_both_sides(ann: Person) -> None:
+    path = "/v1/items/notes/n1"
+    assert ann("GET", path).status == 404
+    assert ann("PUT", path, {"body": {"a": 1}}, if_match='"0"').json["version"] == 1
+    assert ann("PUT", path, {"body": {"a": 2}}, if_match='"1"').headers["etag"] == '"2"'
+    refused = ann("PUT", path, {"body": {"a": 3}}, if_match='"1"')
+    assert refused.status == 409
+    assert refused.json["yours"] == {"a": 3}
+    assert refused.json["stored"] == {"id": "n1", "version": 2, "body": {"a": 2}}
+    assert ann("GET", "/v1/items/secrets/n1").status == 404
+
+
+def test_an_app_syncs_after_days_offline_by_what_changed_since(world: World, ann: Person) -> None:
+    for name in ("a", "b", "c"):
+        ann("PUT", f"/v1/items/notes/{name}", {"body": {"n": name}})
+    since = ann("GET", "/v1/items/notes?since=0").json["next_since"]
+    ann("PUT", "/v1/items/notes/a", {"body": {"n": "A"}})
+    ann("DELETE", "/v1/items/notes/b")
+    ann("PUT", "/v1/items/notes/a", {"body": {"n": "AA"}})
+    changes = ann("GET", f"/v1/items/notes?since={since}").json
+    assert [(each["id"], each["deleted"], each["body"]) for each in changes["items"]] == [
+        ("b", True, {}),
+        ("a", False, {"n": "AA"}),
+    ]
+    assert ann("GET", f"/v1/items/notes?since={changes['next_since']}").json["items"] == []
+    assert [each["id"] for each in ann("GET", "/v1/items/notes").json["items"]] == ["a", "c"]
+    assert world.person("bob")("GET", "/v1/items/notes?since=0").json["items"] == []
+
+
+def test_the_original_contract_operation_by_operation(world: World, ann: Person) -> None:
+    ann("POST", "/v1/me/identity", {"id_token": f"id-token-of-{ann.user}"})
+    identity = world.identities.tied[ann.user]
+
+    def call(operation: str, table: str | None = "notes", **payload: Any) -> Any:
+        return world.invoke(identity, {"operation": operation, "tableName": table, "payload": payload})
+
+    assert world.invoke(None, {"operation": "ping"}) == "pong"
+    assert world.invoke(None, {"operation": "echo", "payload": {"a": [1]}}) == {"a": [1]}
+    assert call("create", Item={"id": "1", "text": "milk", "n": 1}) == {}
+    assert call("read", Key={"id": "1"}) == {"Item": {"id": "1", "text": "milk", "n": 1}}
+    with pytest.raises(Exception, match="Another version is stored"):
+        call("create", Item={"id": "1"}, ConditionExpression="attribute_not_exists(id)")
+    updated = call(
+        "update",
+        Key={"id": "1"},
+        UpdateExpression="SET #t = :t, n = n + :one REMOVE gone",
+        ExpressionAttributeNames={"#t": "text"},
+        ExpressionAttributeValues={":t": "bread", ":one": 1},
+        ReturnValues="ALL_NEW",
+    )
+    assert updated == {"Attributes": {"id": "1", "text": "bread", "n": 2}}
+    call("create", Item={"id": "2"})
+    page = call("list", Limit=1)
+    assert (page["Items"][0]["id"], page["Count"]) == ("1", 1)
+    rest = call("list", Limit=5, ExclusiveStartKey=page["LastEvaluatedKey"])
+    assert [each["id"] for each in rest["Items"]] == ["2"]
+    assert call("delete", Key={"id": "1"}) == {}
+    assert call("read", Key={"id": "1"}) == {}
+    for wrong in ("drop", None, 7, ["create"]):
+        with pytest.raises(Exception, match='Unrecognized operation "'):
+            world.invoke(identity, {"operation": wrong, "tableName": "notes"})
+
+
+def test_the_contract_knows_the_caller_by_identity_and_never_by_what_the_client_says(world: World, ann: Person) -> None:
+    ann("POST", "/v1/me/identity", {"id_token": f"id-token-of-{ann.user}"})
+    mine = world.identities.tied[ann.user]
+    world.invoke(mine, {"operation": "create", "tableName": "notes", "payload": {"Item": {"id": "secret"}}})
+    forged = {"custom": {"cognito_identity_id": mine}, "user": ann.user}
+    read = {"operation": "read", "tableName": "notes", "payload": {"Key": {"id": "secret"}}, "identity": mine}
+    for identity in (None, "us-east-1:stranger"):
+        with pytest.raises(Exception, match="tie your identity"):
+            world.invoke(identity, read, client_context=forged)
+    assert world.invoke(mine, read)["Item"] == {"id": "secret"}
+    for table in ("fieldline-dev-devices", "devices", "../notes"):
+        with pytest.raises(Exception, match="no such table"):
+            world.invoke(mine, {**read, "tableName": table})
+
+
+def test_the_envelope_over_http_is_the_same(ann: Person) -> None:
+    created = ann("POST", "/v1/mobile", {"operation": "create", "tableName": "notes", "payload": {"Item": {"id": "h"}}})
+    assert (created.status, created.json) == (200, {"result": {}})
+    assert ann("POST", "/v1/mobile", {"operation": "ping"}).json == {"result": "pong"}
+    refused = ann("POST", "/v1/mobile", {"operation": "drop"})
+    assert (refused.status, refused.json["detail"]) == (400, 'Unrecognized operation "drop"')

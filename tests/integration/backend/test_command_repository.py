@@ -1,0 +1,68 @@
+"""The table moves a command on exactly where the domain says it may."""
+
+import uuid
+from dataclasses import replace
+from datetime import timedelta
+from itertools import product
+
+import pytest
+
+from backend.adapters.commands import DynamoCommands
+from backend.domain.commands import ANSWERS, Command, CommandAnswer, State, may_become
+from tests.unit.backend.fakes import NOW
+
+ENDS_AT = NOW + timedelta(minutes=1)
+
+
+@pytest.fixture
+def commands(tables: dict[str, str]) -> DynamoCommands:
+    return DynamoCommands(tables["commands"])
+
+
+def command() -> Command:
+    return Command(
+        thing=f"t-{uuid.uuid4().hex}",
+        id=uuid.uuid4().hex,
+        name="identify",
+        parameters={},
+        created_at=NOW,
+        expires_at=ENDS_AT,
+        updated_at=NOW,
+    )
+
+
+@pytest.mark.parametrize("length", [1, pytest.param(2, marks=pytest.mark.long)])
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("first", sorted(ANSWERS))
+def test_every_order_of_answers_goes_forward_as_the_domain_says(
+    commands: DynamoCommands, first: State, late: bool, length: int
+) -> None:
+    at = ENDS_AT if late else NOW
+    for rest in product(sorted(ANSWERS), repeat=length):
+        current = command()
+        commands.add(current)
+        for state in (first, *rest):
+            answer = CommandAnswer(thing=current.thing, id=current.id, state=state, at=at)
+            moved = commands.advance(answer)
+            assert moved == may_become(current, state, at)
+            current = replace(current, state=state) if moved else current
+        stored = commands.find(current.thing, current.id)
+        assert stored is not None
+        assert stored.state is current.state
+        assert bool(commands.waiting(current.thing)) == late
+
+
+def test_one_of_two_senders_sends(commands: DynamoCommands) -> None:
+    waiting = command()
+    commands.add(waiting)
+    assert [commands.take(waiting, NOW + timedelta(seconds=n)) for n in (1, 2)] == [True, False]
+    commands.give_back(waiting, NOW + timedelta(seconds=1))
+    found = commands.find(waiting.thing, waiting.id)
+    assert found is not None
+    assert (found.state, found.sent_at) == (State.QUEUED, None)
+    assert not commands.take(waiting, ENDS_AT)
+
+
+def test_an_answer_to_no_command_makes_none(commands: DynamoCommands) -> None:
+    assert not commands.advance(CommandAnswer(thing="t", id="absent", state=State.SUCCEEDED, at=NOW))
+    assert commands.find("t", "absent") is None

@@ -1,0 +1,174 @@
+"""Commands, presence, shadows and live messages through the API and the rules' events."""
+
+import pytest
+
+from tests.integration.backend.world import Person, World
+from tests.unit.backend.examples import document
+
+
+@pytest.fixture(scope="module")
+def ann(world: World) -> Person:
+    return world.person("ann")
+
+
+def sent_to(world: World, thing: str) -> list[str]:
+    return [each["id"] for topic, each in world.iot.published if topic == f"cmd/dev/{thing}/identify/req"]
+
+
+def order(person: Person, thing: str, **extra: object) -> str:
+    reply = person("POST", f"/v1/devices/{thing}/commands", {"command": "identify", **extra})
+    assert reply.status == 202, reply.text
+    return str(reply.json["id"])
+
+
+def state(person: Person, thing: str, command: str) -> str:
+    return str(person("GET", f"/v1/devices/{thing}/commands/{command}").json["state"])
+
+
+def test_a_connected_device_is_sent_its_command_at_once(world: World, ann: Person) -> None:
+    thing = world.device(ann)
+    world.connect(thing)
+    command = order(ann, thing, parameters={"seconds": 3})
+    assert state(ann, thing, command) == "SENT"
+    topic, message = world.iot.published[-1]
+    assert topic == f"cmd/dev/{thing}/identify/req"
+    assert (message["id"], message["parameters"]) == (command, {"seconds": 3})
+    assert world.answer(thing, {"id": command, "state": "ACKED"})
+    assert world.answer(thing, {"id": command, "state": "SUCCEEDED", "result": {"ok": True}})
+    found = ann("GET", f"/v1/devices/{thing}/commands/{command}").json
+    assert (found["state"], found["result"]) == ("SUCCEEDED", {"ok": True})
+
+
+def test_an_offline_device_gets_its_command_once_when_it_returns(world: World, ann: Person) -> None:
+    thing = world.device(ann)
+    command = order(ann, thing)
+    assert state(ann, thing, command) == "QUEUED"
+    assert sent_to(world, thing) == []
+    world.clock.move(seconds=1)
+    world.connect(thing)
+    world.subscribe(thing)
+    assert sent_to(world, thing) == [command]
+    assert state(ann, thing, command) == "SENT"
+    world.answer(thing, {"id": command, "state": "ACKED"})
+    world.clock.move(seconds=1)
+    world.subscribe(thing)
+    assert sent_to(world, thing) == [command]
+
+
+def test_what_was_sent_and_never_taken_is_sent_again_under_the_same_id(world: World, ann: Person) -> None:
+    thing = world.device(ann)
+    world.connect(thing)
+    command = order(ann, thing)
+    world.subscribe(thing)  # the subscription that the command was sent into, told late
+    assert sent_to(world, thing) == [command]
+    world.clock.move(seconds=5)
+    world.subscribe(thing)
+    assert sent_to(world, thing) == [command, command]
+
+
+def test_a_command_that_nobody_takes_expires(world: World, ann: Person) -> None:
+    thing = world.device(ann)
+    command = order(ann, thing, expires_in_s=60)
+    world.clock.move(seconds=60)
+    assert state(ann, thing, command) == "EXPIRED"
+    world.connect(thing)
+    world.subscribe(thing)
+    assert sent_to(world, thing) == []
+    assert not world.answer(thing, {"id": command, "state": "SUCCEEDED"})
+    assert state(ann, thing, command) == "EXPIRED"
+
+
+def test_a_device_answers_for_itself_only(world: World, ann: Person) -> None:
+    thing, other = world.device(ann), world.device(ann)
+    command = order(ann, thing)
+    assert not world.answer(other, {"id": command, "state": "SUCCEEDED"})
+    assert state(ann, thing, command) == "QUEUED"
+
+
+def test_what_is_no_answer_is_quarantined_by_field(world: World, ann: Person) -> None:
+    thing = world.device(ann)
+    assert not world.answer(thing, {"id": "x", "state": "QUEUED"})
+    (kept,) = ann("GET", f"/v1/devices/{thing}/quarantine").json["items"]
+    assert kept["violations"][0]["field"] == "state"
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"command": "explode"}, "command"),
+        ({"command": "set_target", "parameters": {}}, "parameters.temperature_c"),
+        ({"command": "set_target", "parameters": {"temperature_c": 99}}, "parameters.temperature_c"),
+        ({"command": "set_target", "parameters": {"temperature_c": True}}, "parameters.temperature_c"),
+        ({"command": "identify", "parameters": {"volume": 1}}, "parameters.volume"),
+        ({"command": "identify", "expires_in_s": 0}, "expires_in_s"),
+    ],
+)
+def test_a_command_the_type_does_not_know_is_refused_by_field(
+    world: World, ann: Person, body: dict[str, object], field: str
+) -> None:
+    reply = ann("POST", f"/v1/devices/{world.device(ann)}/commands", body)
+    assert reply.status == 400
+    assert [each["field"] for each in reply.json["errors"]] == [field]
+
+
+def test_commands_come_in_pages_newest_first(world: World, ann: Person) -> None:
+    thing = world.device(ann)
+    made = []
+    for _ in range(3):
+        world.clock.move(seconds=1)
+        made.append(order(ann, thing))
+    first = ann("GET", f"/v1/devices/{thing}/commands?limit=2").json
+    rest = ann("GET", f"/v1/devices/{thing}/commands?limit=2&cursor={first['next_cursor']}").json
+    assert [each["id"] for each in first["items"] + rest["items"]] == made[::-1]
+
+
+def test_a_device_is_online_through_a_short_absence_and_offline_after_a_long_one(world: World, ann: Person) -> None:
+    thing = world.device(ann)
+
+    def status() -> str:
+        return str(ann("GET", f"/v1/devices/{thing}").json["status"])
+
+    assert status() == "never"
+    world.connect(thing)
+    assert status() == "online"
+    world.connect(thing, connected=False)
+    world.clock.move(seconds=60)
+    assert status() == "online"
+    world.clock.move(seconds=1)
+    assert status() == "offline"
+    assert [each["thing"] for each in ann("GET", "/v1/devices?status=offline").json["items"]].count(thing) == 1
+
+
+def test_the_configuration_is_checked_by_the_type_and_versioned(world: World, ann: Person) -> None:
+    path = f"/v1/devices/{world.device(ann)}/config"
+    assert ann("GET", path).json["version"] == 0
+    changed = ann("PATCH", path, {"settings": {"target_c": 21}}, if_match='"0"')
+    assert (changed.status, changed.json["desired"], changed.headers["etag"]) == (200, {"target_c": 21}, '"1"')
+    assert ann("PATCH", path, {"settings": {"target_c": 22}}, if_match='"0"').status == 412
+    refused = ann("PATCH", path, {"settings": {"target_c": 99, "colour": "red"}})
+    assert {each["field"] for each in refused.json["errors"]} == {"settings.target_c", "settings.colour"}
+    assert ann("PATCH", path, {"settings": {"target_c": None}}).json["desired"] == {}
+
+
+def test_live_messages_reach_those_who_may_see_and_are_connected_and_nobody_else(world: World, ann: Person) -> None:
+    bob, eve = world.person("bob"), world.person("eve")
+    thing = world.device(ann)
+    code = ann("POST", "/v1/invitations", {"thing": thing, "role": "viewer"}).json["code"]
+    bob("POST", "/v1/invitations/accept", {"code": code})
+    for person in (bob, eve):
+        world.connect(f"app-{person.user}-phone")
+    now_ms = int(world.clock.now().timestamp() * 1000)
+    reading = document(t0=now_ms, dt=[0], m={"temperature_c": [30]})
+
+    def hear() -> list[str]:
+        world.iot.published.clear()
+        assert world.urgent(thing, reading)
+        return [topic for topic, _ in world.iot.published]
+
+    assert hear() == [f"live/dev/{bob.user}/urgent"]
+    ann("DELETE", f"/v1/devices/{thing}/members/{bob.user}")
+    assert hear() == []
+    world.connect(f"app-{ann.user}-tablet")
+    assert hear() == [f"live/dev/{ann.user}/urgent"]
+    world.connect(f"app-{ann.user}-tablet", connected=False)
+    assert hear() == []

@@ -1,0 +1,89 @@
+"""Many at once: one owner, one outcome, one effect, versions without a gap."""
+
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from threading import Barrier, RLock
+from typing import Any
+
+import moto.dynamodb.models as moto_dynamodb
+import pytest
+
+from tests.integration.backend.world import Person, Reply, World
+
+MANY = pytest.mark.parametrize("many", [4, pytest.param(50, marks=pytest.mark.long)])
+
+
+@pytest.fixture(autouse=True)
+def transactions_of_moto_are_isolated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let moto do one write at a time, as DynamoDB isolates them; alone it loses writes between transactions."""
+    lock = RLock()
+    backend = moto_dynamodb.DynamoDBBackend
+    for name in ("put_item", "update_item", "delete_item", "transact_write_items", "get_item", "query"):
+        stock = getattr(backend, name)
+
+        def one_at_a_time(*args: Any, _stock: Any = stock, **kwargs: Any) -> Any:
+            with lock:
+                return _stock(*args, **kwargs)
+
+        monkeypatch.setattr(backend, name, one_at_a_time)
+
+
+def at_once(calls: list[Callable[[], Reply]]) -> list[Reply]:
+    barrier = Barrier(len(calls))
+
+    def run(call: Callable[[], Reply]) -> Reply:
+        barrier.wait(30)
+        return call()
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return [future.result(120) for future in [pool.submit(run, call) for call in calls]]
+
+
+@MANY
+def test_many_claims_of_one_device_give_one_owner(world: World, many: int) -> None:
+    thing = world.device()
+    people = [Person(world, f"racer-{number}") for number in range(many)]
+    replies = at_once([partial(world.claim, person, thing) for person in people])
+    winners = [person for person, reply in zip(people, replies, strict=True) if reply.status == 200]
+    assert len(winners) == 1
+    assert set(Counter(reply.status for reply in replies)) <= {200, 403, 409, 503}
+    owners = [person for person in people if person("GET", f"/v1/devices/{thing}").status == 200]
+    assert owners == winners
+
+
+def test_accepting_and_revoking_at_once_has_one_outcome(world: World) -> None:
+    ann, bob = world.person("ann"), world.person("bob")
+    for _ in range(5):
+        thing = world.device(ann)
+        invited = ann("POST", "/v1/invitations", {"thing": thing, "role": "viewer"}).json
+        accepted, revoked = at_once(
+            [
+                partial(bob, "POST", "/v1/invitations/accept", {"code": invited["code"]}),
+                partial(ann, "DELETE", f"/v1/invitations/{invited['id']}"),
+            ]
+        )
+        assert (accepted.status == 200) != (revoked.status == 204), (accepted, revoked)
+        sees = bob("GET", f"/v1/devices/{thing}").status == 200
+        assert sees == (accepted.status == 200)
+
+
+@MANY
+def test_the_same_key_many_times_has_one_effect_and_one_answer(world: World, many: int) -> None:
+    ann = world.person("ann")
+    replies = at_once(
+        [lambda: ann("POST", "/v1/rooms", {"name": "Hall"}, idempotency_key=f"race-{many}") for _ in range(many)]
+    )
+    assert set(Counter(reply.status for reply in replies)) <= {201, 409}
+    assert len({reply.text for reply in replies if reply.status == 201}) == 1
+    assert len(ann("GET", "/v1/rooms").json["items"]) == 1
+
+
+@MANY
+def test_many_writers_of_one_item_leave_no_gap(world: World, many: int) -> None:
+    ann = world.person("ann")
+    replies = at_once([partial(ann, "PUT", "/v1/items/notes/one", {"body": {"n": n}}) for n in range(many)])
+    assert [reply.status for reply in replies] == [200] * many
+    assert sorted(reply.json["version"] for reply in replies) == list(range(1, many + 1))
+    assert ann("GET", "/v1/items/notes?since=0").json["next_since"] == many

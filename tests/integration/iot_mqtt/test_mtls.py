@@ -1,0 +1,56 @@
+import ssl
+import subprocess
+
+import pytest
+
+from tests.integration.iot_mqtt.raw import Wire, tls
+from tests.unit.iot_mqtt import wire
+
+
+@pytest.mark.parametrize("v5", [False, True])
+async def test_a_registered_device_connects_over_mutual_tls(local, v5):
+    name = local.name()
+    async with Wire.open(local.ports["mqtt"], tls(local, local.identity(name)), v5=v5) as client:
+        client.writer.write(wire.connect(name, v5=v5))
+        assert (await client.get()).codes == [0]
+        client.writer.write(wire.subscribe("a/b", v5=v5))
+        assert (await client.get()).codes == [1]
+        client.writer.write(wire.publish("a/b", b"hello", qos=1, pid=9, v5=v5))
+        kinds = {(await client.get()).kind, (await client.get()).kind}
+        assert kinds == {3, 4}
+
+
+async def test_an_inactive_certificate_is_closed_before_a_connack(local):
+    async with Wire.open(local.ports["mqtt"], tls(local, local.identity("off", active=False))) as client:
+        client.writer.write(wire.connect("off"))
+        assert await client.get() is None
+
+
+async def refused(port, context) -> bool:
+    """Say whether the handshake fails: at once, or (TLS 1.3) with the first read."""
+    try:
+        async with Wire.open(port, context) as client:
+            client.writer.write(wire.connect("x"))
+            return await client.reader.read(100) == b""
+    except (ssl.SSLError, ConnectionError):
+        return True
+
+
+async def test_no_certificate_fails_the_handshake(local):
+    assert await refused(local.ports["mqtt"], tls(local))
+
+
+@pytest.fixture
+def stranger(tmp_path):
+    """A certificate that nobody we know has signed."""
+    key, certificate = tmp_path / "k", tmp_path / "c"
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    command += ["-keyout", str(key), "-out", str(certificate), "-subj", "/CN=x", "-days", "2"]
+    subprocess.run(command, check=True, capture_output=True)
+    return certificate, key
+
+
+async def test_a_certificate_of_another_authority_fails_the_handshake(local, stranger):
+    context = tls(local)
+    context.load_cert_chain(*stranger)
+    assert await refused(local.ports["mqtt"], context)

@@ -1,0 +1,94 @@
+"""The whole path: device → gateway → rule → function → table, at a steady rate, and what it costs."""
+
+import asyncio
+import statistics
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from device_client.config import TelemetrySettings
+from device_client.connection.mqtt import MqttConnection
+from device_client.simulator.fleet import Fleet
+from infra.local.cloud import LocalCloud, build_settings
+from scripts.main_job.factory import Device, Operator
+from scripts.main_job.ledger import Ledger
+from tests.performance.cold_start import cold_starts
+from tests.performance.processes import cpu_s, ended_children_cpu_s, tree
+from tests.ports import ports
+
+_DRAIN_S = 60.0
+_STARTS = 3
+
+
+def run(devices: str = "50", rate: str = "200", seconds: str = "60") -> dict[str, Any]:
+    """Hold ``rate`` messages/s from ``devices`` devices for ``seconds``; then measure start-up and cold starts.
+
+    A message is a bucket of one reading: the worst case of the path, as every reading pays for the whole of it.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        first_s, *ready_s = [_start_up(Path(folder) / "start") for _ in range(1 + _STARTS)]
+        with LocalCloud(build_settings(Path(folder) / "state", ports=ports(2))) as cloud:
+            operator = Operator(cloud.settings, cloud.outputs)
+            pace = TelemetrySettings(sample_every_s=int(devices) / float(rate), flush_readings=1)
+            things = [f"bench-{number:04d}" for number in range(int(devices))]
+            made = operator.provision(things, pace, Path(folder))
+            path = asyncio.run(_drive(cloud, operator, made, float(seconds)))
+            cold = cold_starts(cloud, operator)
+    return {
+        "whole_path": {"devices": len(things), "wanted_per_s": float(rate), "seconds": float(seconds), **path},
+        "start_to_ready_s": {
+            "median": round(statistics.median(ready_s), 2),
+            "runs": _STARTS,
+            "first": round(first_s, 2),  # translates the template
+        },
+        "cold_start_cpu_ms": cold,
+    }
+
+
+def _start_up(state_dir: Path) -> float:
+    started = time.monotonic()
+    with LocalCloud(build_settings(state_dir, ports=ports(2))):
+        return time.monotonic() - started
+
+
+async def _drive(cloud: LocalCloud, operator: Operator, devices: list[Device], seconds: float) -> dict[str, Any]:
+    fleet = Fleet([device.settings for device in devices], connect=MqttConnection, seed=1, connects_per_s=50)
+    failures = await fleet.start()
+    before, started = _cpu(cloud), time.monotonic()
+    acknowledged_before = fleet.counts().messages_acknowledged
+    await asyncio.sleep(seconds)
+    elapsed_s = time.monotonic() - started
+    messages = fleet.counts().messages_acknowledged - acknowledged_before
+    spent = {name: spent_s - before[name] for name, spent_s in _cpu(cloud).items()}
+    await fleet.stop()
+    counts = fleet.counts()
+    ledger = Ledger(operator.client("dynamodb"), cloud.outputs["ReadingsTableName"])
+    promised = {ledger.key(bucket) for bucket in counts.buckets}
+    stored: Counter[tuple[str, str]] = Counter()
+    deadline = time.monotonic() + _DRAIN_S
+    things = [device.settings.thing for device in devices]
+    while time.monotonic() < deadline:
+        stored = await asyncio.to_thread(ledger.items, things)
+        if not promised - set(stored):
+            break
+        await asyncio.sleep(1.0)
+    drained_s = time.monotonic() - started - elapsed_s
+    return {
+        "connected": counts.devices_connected,
+        "refused_to_connect": failures,
+        "messages_acknowledged": counts.messages_acknowledged,
+        "messages_per_s": round(messages / elapsed_s, 1),
+        "messages_lost": len(promised - set(stored)),
+        "drain_s": round(drained_s, 1),
+        "cpu_ms_per_message": {name: round(1_000 * spent_s / max(1, messages), 3) for name, spent_s in spent.items()},
+    }
+
+
+def _cpu(cloud: LocalCloud) -> dict[str, float]:
+    """Return the CPU seconds of each process so far; workers are what the services process started."""
+    pids = cloud.pids()
+    workers = [pid for pid in tree(pids["services"]) if pid != pids["services"]]
+    spent_s = sum(map(cpu_s, workers)) + ended_children_cpu_s(pids["services"])
+    return {**{name: cpu_s(pid) for name, pid in pids.items()}, "workers": spent_s}

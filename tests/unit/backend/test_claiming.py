@@ -1,0 +1,96 @@
+"""Claiming: who knows the secret becomes the owner, once; nobody learns anything by trying."""
+
+from datetime import timedelta
+
+import pytest
+
+from backend.domain.access import Caller, Role
+from backend.errors import ConflictError, FieldlineError, ForbiddenError, NotFoundError
+from backend.services.devices import DeviceBook
+from backend.services.trail import Trail
+from tests.unit.backend.examples import SECRET, device
+from tests.unit.backend.fakes import NOW, CountingDice, FakeControl, FakeDatabase, ManualClock
+
+ANN, BOB = Caller(user="ann"), Caller(user="bob")
+
+
+class Book:
+    def __init__(self) -> None:
+        self.database = FakeDatabase()
+        self.devices = self.database.devices
+        self.clock = ManualClock()
+        self.devices.add(device())
+        self.service = DeviceBook(
+            access=self.database.access,
+            devices=self.devices,
+            memberships=self.database.memberships,
+            invitations=self.database.invitations,
+            audit=self.database.audit,
+            store=self.database.store,
+            control=FakeControl(),
+            clock=self.clock,
+            trail=Trail(clock=self.clock, dice=CountingDice()),
+        )
+
+
+@pytest.fixture
+def book() -> Book:
+    return Book()
+
+
+def refusal(book: Book, thing: str, secret: str) -> str:
+    with pytest.raises(FieldlineError) as caught:
+        book.service.claim(BOB, thing, secret)
+    return f"{type(caught.value).__name__}: {caught.value}"
+
+
+def test_the_secret_makes_an_owner(book: Book) -> None:
+    shown = book.service.claim(ANN, "t1", SECRET)
+    assert (shown.role, shown.device.owner, shown.device.claimed_at) == (Role.OWNER, "ann", NOW)
+    assert [each.device.thing for each in book.service.mine(ANN, limit=10, after=None).items] == ["t1"]
+
+
+def test_claiming_again_is_the_same(book: Book) -> None:
+    book.service.claim(ANN, "t1", SECRET)
+    assert book.service.claim(ANN, "t1", SECRET).role is Role.OWNER
+
+
+def test_a_device_has_one_owner(book: Book) -> None:
+    book.service.claim(ANN, "t1", SECRET)
+    with pytest.raises(ConflictError):
+        book.service.claim(BOB, "t1", SECRET)
+    assert book.devices.rows["t1"].owner == "ann"
+
+
+def test_a_wrong_secret_an_absent_device_and_an_expired_secret_are_refused_alike(book: Book) -> None:
+    book.devices.add(device("t2", secret_expires_at=NOW))
+    refusals = {refusal(book, "t1", "wrong"), refusal(book, "absent", SECRET), refusal(book, "t2", SECRET)}
+    assert len(refusals) == 1
+
+
+def test_after_ten_attempts_even_the_right_secret_is_refused_for_an_hour(book: Book) -> None:
+    refused = {refusal(book, "t1", "wrong") for _ in range(10)}
+    assert refusal(book, "t1", SECRET) in refused
+    book.clock.move(hours=1)
+    assert book.service.claim(BOB, "t1", SECRET).role is Role.OWNER
+
+
+def test_somebody_elses_device_is_as_absent_as_one_that_does_not_exist(book: Book) -> None:
+    book.service.claim(ANN, "t1", SECRET)
+    answers = set()
+    for thing in ("t1", "absent"):
+        with pytest.raises(NotFoundError) as caught:
+            book.service.get(BOB, thing)
+        answers.add(str(caught.value))
+    assert len(answers) == 1
+    with pytest.raises(ForbiddenError):
+        book.service.claim(BOB, "t1", "wrong")
+
+
+def test_the_next_owner_sees_nothing_of_the_owner_before_though_time_passes(book: Book) -> None:
+    book.clock.tick = timedelta(milliseconds=5)
+    book.service.claim(ANN, "t1", SECRET)
+    book.service.rename(ANN, "t1", name="Bedroom of Ann", attributes=None, version=None)
+    book.service.release(ANN, "t1")
+    assert book.service.claim(BOB, "t1", SECRET).device.name == ""
+    assert [entry.what for entry in book.service.history(BOB, "t1", limit=10, after=None).items] == ["claimed"]

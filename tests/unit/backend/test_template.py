@@ -1,0 +1,75 @@
+"""What the template promises beyond being valid: nothing lost, nothing silent, room for a team's own functions."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.backend.tables import TEMPLATE, load_template
+
+ROOT = TEMPLATE.parents[1]
+RESOURCES: dict[str, dict[str, Any]] = load_template()["Resources"]
+MAX_FUNCTIONS = 20
+
+
+def of_type(name: str) -> dict[str, dict[str, Any]]:
+    return {key: resource for key, resource in RESOURCES.items() if resource["Type"] == name}
+
+
+FUNCTIONS = of_type("AWS::Serverless::Function")
+TABLES = of_type("AWS::DynamoDB::Table")
+INVOKED_ASYNCHRONOUSLY = ("Telemetry", "Urgent", "Answers", "Presence")
+
+
+def test_there_are_at_most_twenty_functions() -> None:
+    assert len(FUNCTIONS) <= MAX_FUNCTIONS
+
+
+@pytest.mark.parametrize("name", sorted(FUNCTIONS))
+def test_every_function_has_a_handler_of_its_own_and_a_log_group_that_ends(name: str) -> None:
+    properties = FUNCTIONS[name]["Properties"]
+    package, module, function = properties["Handler"].rsplit(".", 2)
+    assert (package, function) == ("backend.handlers", "handler")
+    assert (ROOT / "backend" / "handlers" / f"{module}.py").is_file()
+    assert "RetentionInDays" in RESOURCES[name.removesuffix("Function") + "Logs"]["Properties"]
+    assert FUNCTIONS[name]["Metadata"] == {"BuildMethod": "makefile"}
+
+
+def test_every_handler_stands_in_the_template() -> None:
+    named = {resource["Properties"]["Handler"].split(".")[2] for resource in FUNCTIONS.values()}
+    assert named == {path.stem for path in (ROOT / "backend" / "handlers").glob("*.py") if path.stem != "__init__"}
+
+
+@pytest.mark.parametrize("name", INVOKED_ASYNCHRONOUSLY)
+def test_what_is_invoked_asynchronously_has_a_dead_letter_queue(name: str) -> None:
+    assert FUNCTIONS[f"{name}Function"]["Properties"]["DeadLetterQueue"]["Type"] == "SQS"
+
+
+def test_every_rule_reports_its_failures() -> None:
+    rules = of_type("AWS::IoT::TopicRule")
+    assert rules
+    assert all("ErrorAction" in rule["Properties"]["TopicRulePayload"] for rule in rules.values())
+
+
+@pytest.mark.parametrize("name", sorted([*TABLES, "UserPool"]))
+def test_what_holds_data_outlives_the_stack(name: str) -> None:
+    assert RESOURCES[name]["DeletionPolicy"] == RESOURCES[name]["UpdateReplacePolicy"] == "Retain"
+    if name in TABLES:
+        recovery = RESOURCES[name]["Properties"]["PointInTimeRecoverySpecification"]
+        assert recovery == {"PointInTimeRecoveryEnabled": True}
+
+
+def test_the_package_holds_the_locked_versions() -> None:
+    lock = dict(re.findall(r"^([a-z0-9-]+)==(\S+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
+    packaged = dict(
+        re.findall(r"^([a-z0-9-]+)==(\S+)", (ROOT / "backend" / "requirements.txt").read_text(), re.MULTILINE)
+    )
+    assert packaged
+    assert packaged == {name: lock[name] for name in packaged}
+
+
+def test_no_function_imports_what_is_not_in_its_package() -> None:
+    sources = [path.read_text() for path in Path(ROOT / "backend").rglob("*.py")]
+    imported = {name for source in sources for name in re.findall(r"^\s*(?:from|import) (\w+)", source, re.MULTILINE)}
+    assert not imported & {"awscrt", "awsiot", "pydantic", "cryptography", "jwt", "requests", "infra", "device_client"}

@@ -1,0 +1,177 @@
+"""The grammar: errors that show the place, printing that parses back, filters, templates, the generated table."""
+
+import json
+from datetime import timedelta
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from infra.local.iot.rules import cli
+from infra.local.iot.rules.compiler import compile_statement
+from infra.local.iot.rules.filters import FilterIndex, matches_filter
+from infra.local.iot.rules.parser import SqlError, parse_statement
+from infra.local.iot.rules.table import PATH, build_table
+from infra.local.iot.rules.templates import compile_template
+
+
+@pytest.mark.parametrize(
+    ("sql", "caret", "message"),
+    [
+        (
+            "SELECT a b FROM 't'",
+            "         ^",
+            "Unexpected 'b'; expected an operator, AS, FROM, WHERE, a comma or the end",
+        ),
+        ("SELEC a", "^", "Unexpected 'SELEC'; expected SELECT or SET"),
+        ("SELECT a FROM t", "              ^", "Unexpected 't'; expected a string"),
+        ("SELECT a FROM 't' WHERE", "                       ^", "Unexpected the end; expected an expression"),
+        ("SELECT a,\n  nosuch(b)", "  ^", "Unknown function nosuch()"),
+        ("SELECT abs(1, 2) AS x", "       ^", "abs() takes 1 arguments, not 2"),
+        ("SELECT a /* comment */", "            ^", "Unexpected 'comment'"),
+        ("SELECT a.1", "         ^", "Unexpected"),
+        ("SELECT a != 1", "         ^", "Unexpected '!'"),
+        ("SELECT decode(a, 'proto') AS x", "       ^", "decode() is emulated for the scheme 'base64' only"),
+        ("SET @a = 1, @a = 2 SELECT @a", "            ^", "@a is assigned twice"),
+        ("SET @a = @b SELECT @a", "         ^", "@b is not set before it is used"),
+        ("SELECT @x FROM 't'", "       ^", "@x is not set"),
+        ("SELECT 1E9999 AS x", "       ^", "A number must be within"),
+        ("SELECT a = 1 FROM 't'", "       ^", "This item needs AS"),
+    ],
+)
+def test_an_error_shows_its_place_and_what_was_expected(sql, caret, message):
+    with pytest.raises(SqlError) as refused:
+        compile_statement(sql, "2016-03-23")
+
+    _, under, text = refused.value.caret().split("\n")
+    assert under == caret
+    assert text.startswith(message)
+
+
+def test_set_takes_ten_variables_of_64_letters():
+    ten = ", ".join(f"@v{n} = {n}" for n in range(10))
+    compile_statement(f"SET {ten}, SELECT 1 AS x".replace(", SELECT", " SELECT"), "2016-03-23")
+
+    with pytest.raises(SqlError, match="at most 10"):
+        parse_statement(f"SET {ten}, @more = 1 SELECT 1 AS x")
+    with pytest.raises(SqlError, match="at most 64"):
+        parse_statement(f"SET @{'a' * 65} = 1 SELECT 1 AS x")
+
+
+def test_a_statement_nested_beyond_reason_is_refused_and_not_a_crash():
+    compile_statement(f"SELECT {'(' * 5000}1{')' * 5000} AS x", "2016-03-23")
+    for nested in (
+        "[" * 5000 + "]" * 5000,
+        "NOT " * 5000 + "true",
+        "-" * 5000 + "a",
+        "a" + ".b" * 5000,
+        "1" + "+1" * 5000,
+    ):
+        with pytest.raises(SqlError, match="nested too deeply"):
+            compile_statement(f"SELECT {nested} AS x", "2016-03-23")
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SET @a = 1, @b = @a.c SELECT VALUE CASE a WHEN -1 THEN 'it''s' END FROM 't/#' WHERE NOT (a OR b) AND c",
+        "SELECT o.*, * AS all, a.b.c AS d.e, -x AS y, 1 - -2 AS z, {'k': [1, 2.50, 1E+30]} AS l FROM '+/x'",
+        "SELECT (-5).a AS x, -(5) AS y, - -a AS z, NOT NOT a AS b, 1.5E-7 * (1 + 2) / 3 % -4 AS c",
+        "SELECT get((SELECT v FROM e.x WHERE n IN [1, 'a']), 0).v AS v, cast(x AS Int) AS i",
+    ],
+)
+def test_a_printed_statement_parses_to_the_same_tree(sql):
+    tree = parse_statement(sql)
+
+    assert repr(parse_statement(str(tree))) == repr(tree)
+
+
+@pytest.mark.parametrize(
+    ("topic_filter", "topic", "expected"),
+    [
+        ("a/#", "a/b/c", True), ("a/#", "a", False), ("a/#", "a/", True), ("#", "a/b", True), ("#", "$aws/x", False),
+        ("+/x", "$aws/x", False), ("$aws/#", "$aws/x", True), ("a/+/c", "a/b/c", True), ("a/+", "a/b/c", False),
+        ("a/+", "a/", True), ("+", "a", True), ("a", "A", False), ("a/+/#", "a/b", False),
+    ],
+)  # fmt: skip
+def test_filters_match_as_aws_iot_matches(topic_filter, topic, expected):
+    assert matches_filter(topic_filter, topic) is expected
+
+
+def test_every_filter_that_matches_is_found_once():
+    index: FilterIndex[str] = FilterIndex()
+    for one in ("a/b", "a/+", "+/b", "a/#", "#", "+/+", "x/#"):
+        index.add(one, one)
+
+    assert sorted(index.find("a/b")) == sorted(["a/b", "a/+", "+/b", "a/#", "#", "+/+"])
+
+
+def test_templates_nest_braces_and_strings():
+    from infra.local.iot.rules.context import Context
+
+    fill = compile_template("a${get({'x}': 'b'}, 'x}')}c${1 + 1}$d", "2016-03-23")
+
+    assert fill(Context(topic="t", payload=b"", now_ms=0)) == "abc2$d"
+
+
+def test_the_table_of_what_is_emulated_is_fresh():
+    assert PATH.read_text() == build_table(), "run: python -m infra.local.iot.rules.table"
+
+
+@pytest.fixture
+def tool(tmp_path, monkeypatch):
+    monkeypatch.setenv("FIELDLINE_STATE_DIR", str(tmp_path))
+    app = typer.Typer()
+    app.command()(cli.sql)
+    return lambda *arguments, **more: CliRunner().invoke(app, [*arguments], **more)
+
+
+def test_the_tool_prints_the_result_or_the_error_with_a_caret(tool):
+    asked = ("--sql", "SELECT a + 1 AS b FROM 't'", "--topic", "t", "--payload", '{"a": 1}')
+
+    assert json.loads(tool(*asked).stdout) == {"fires": True, "result": {"b": 2}}
+    failed = tool("--sql", "SELECT a b")
+    assert failed.exit_code == 1
+    assert failed.stderr.startswith("SELECT a b\n         ^\nUnexpected 'b'")
+
+
+def test_the_tool_answers_cases_a_line_each_and_survives_what_is_no_case(tool):
+    lines = '{"expr": "1 + 1"}\n\nnonsense\n[1]\n{"sql": 5}\n{"template": "${topic(2)}", "topic": "a/b"}\n'
+
+    answers = [json.loads(line) for line in tool("--jsonl", input=lines).stdout.splitlines()]
+
+    assert answers[0] == {"fires": True, "result": 2}
+    assert all("error" in answer for answer in answers[1:4])
+    assert answers[4] == {"fires": True, "result": "b"}
+
+
+async def test_recording_ends_when_nobody_asks_any_more():
+    from tests.unit.iot_rules.fakes import Room
+
+    room = Room()
+    await room.call("GET", "/rules-records", query="after=0")
+    room.clock.move(timedelta(seconds=31))
+    await room.publish("a")
+
+    assert room.engine.watchers == []
+
+
+async def test_a_recording_replays_against_a_changed_rule_and_shows_the_differences(tool, tmp_path):
+    from tests.unit.iot_rules.fakes import Room, lambda_action
+
+    room = Room()
+    await room.rule("r", "SELECT t FROM 'a/#' WHERE t > 10", lambda_action())
+    assert json.loads((await room.call("GET", "/rules-records", query="after=0")).body)["records"] == []
+    await room.publish("a/1", b'{"t": 20.50}')
+    await room.publish("a/2", b'{"t": 5}')
+    await room.publish("elsewhere")
+    watched = json.loads((await room.call("GET", "/rules-records", query="after=0")).body)
+    recording = tmp_path / "recording"
+    recording.write_text("".join(json.dumps(record) + "\n" for record in watched["records"]))
+
+    assert [record.get("answer", {}).get("fires") for record in watched["records"]] == [True, False, None]
+    assert watched["records"][0]["answer"]["actions"] == [{"action": "lambda"}]
+    assert tool("--replay", str(recording)).stdout == "2 messages, 0 differ\n"
+    changed = tool("--replay", str(recording), "--sql", "SELECT t FROM 'a/#' WHERE t > 1")
+    assert changed.exit_code == 1
+    assert "2 messages, 1 differ" in changed.stdout
