@@ -242,12 +242,14 @@ def backend_world(patch: pytest.MonkeyPatch) -> Iterator[World]:
         for name, physical in names.items():
             patch.setitem(os.environ, f"{name.upper()}_TABLE", physical)
         patch.setitem(os.environ, "STAGE", "dev")
-        made = [each for _, each in inspect.getmembers(bootstrap) if hasattr(each, "cache_clear")]
+        composed = [*inspect.getmembers(bootstrap), *inspect.getmembers(bootstrap.parts)]
+        made = [each for _, each in composed if hasattr(each, "cache_clear")]
         for each in made:
             each.cache_clear()
         world = World(clock=ManualClock(NOW))
-        patch.setattr(bootstrap, "clock", lambda: world.clock)
-        patch.setattr(bootstrap, "_iot", lambda: world.iot)
+        for room in (bootstrap, bootstrap.parts):
+            patch.setattr(room, "clock", lambda: world.clock)
+        patch.setattr(bootstrap.parts, "iot", lambda: world.iot)
         patch.setattr("backend.adapters.cognito.CognitoPeople", lambda *_a, **_k: world.people)
         patch.setattr("backend.adapters.cognito.CognitoIdentities", lambda *_a, **_k: world.identities)
         for routes in ALL_ROUTES.values():
