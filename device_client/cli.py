@@ -96,11 +96,24 @@ async def _run(settings: DeviceSettings, seconds: float, seed: int | None) -> No
     if seconds:
         loop.call_later(seconds, stopping.set)
     dice = random.Random(seed)  # noqa: S311 - physics, not secrets
-    device, telemetry = build_device(settings, MqttConnection(settings), dice=dice)
+    while not stopping.is_set():
+        await _run_until_it_restarts(settings, dice, stopping)
+
+
+async def _run_until_it_restarts(settings: DeviceSettings, dice: random.Random, stopping: asyncio.Event) -> None:
+    restarting = asyncio.Event()
+    device, telemetry = build_device(settings, MqttConnection(settings), dice=dice, reboot=restarting.set)
     try:
         await device.start()
     except NotConnectedError as error:
         _LOGGER.warning("%s; measuring on, and trying on", error)
-    await stopping.wait()
+    ends = [asyncio.create_task(event.wait()) for event in (stopping, restarting)]
+    await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+    for end in ends:
+        end.cancel()
     await device.stop()
     _LOGGER.info("acknowledged %d readings", telemetry.counts.readings_acknowledged)
+
+
+if __name__ == "__main__":
+    app()

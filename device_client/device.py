@@ -1,16 +1,20 @@
 """One device: features started and stopped in order over one connection."""
 
+import asyncio
 import random
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from device_client.clock import DeviceClock, SystemClock
 from device_client.config import DeviceSettings
 from device_client.connection import Connection
 from device_client.features import Feature
+from device_client.features.commands import Commands
 from device_client.features.telemetry import Telemetry
-from device_client.hardware import Sensor
-from device_client.hardware.thermostat import Battery, ThermalSensor
+from device_client.hardware import Action, Sensor
+from device_client.hardware.thermostat import Battery, ThermalSensor, build_actions
+from device_client.store.journal import Journal
 from device_client.store.outbox import Outbox, SealedBucket
 from device_client.topics import Topics
 
@@ -44,10 +48,21 @@ class Device:
         self._close()
 
 
-def build_sensors(dice: random.Random) -> list[Sensor]:
-    """Return the simulated sensors of a thermostat; a real board returns its drivers here."""
-    start_c = dice.uniform(17.0, 22.0)
-    return [ThermalSensor(dice=dice, temperature_c=start_c), Battery(dice=dice, charge=dice.uniform(0.4, 1.0))]
+def build_board(dice: random.Random, clock: DeviceClock) -> tuple[list[Sensor], dict[str, Action]]:
+    """Return what a thermostat measures and what it can do, simulated; a real board returns its drivers here."""
+    room = ThermalSensor(dice=dice, temperature_c=dice.uniform(17.0, 22.0))
+    battery = Battery(dice=dice, charge=dice.uniform(0.4, 1.0))
+    return [room, battery], build_actions(room, clock.sleep)
+
+
+def build_restart(reboot: Callable[[], None]) -> Action:
+    """Return the command that starts the device again. It does not return: the start after it completes it."""
+
+    async def restart(_parameters: Mapping[str, Any]) -> None:
+        reboot()
+        await asyncio.Event().wait()
+
+    return restart
 
 
 def build_device(
@@ -56,18 +71,34 @@ def build_device(
     *,
     dice: random.Random,
     clock: DeviceClock | None = None,
+    reboot: Callable[[], None] | None = None,
     on_acknowledged: Callable[[SealedBucket], None] = lambda _bucket: None,
 ) -> tuple[Device, Telemetry]:
-    """Return a device and its telemetry (for its counts), not yet started."""
+    """Return a device and its telemetry (for its counts), not yet started.
+
+    ``reboot`` has the device stopped and built anew, soon; without it the device refuses to be restarted.
+    """
+    clock = clock or SystemClock()
+    topics = Topics(stage=settings.stage, thing=settings.thing)
+    sensors, actions = build_board(dice, clock)
+    if reboot is not None:
+        actions["restart"] = build_restart(reboot)
     outbox = Outbox(settings.outbox, boot=secrets.token_hex(4), capacity=settings.telemetry.outbox_buckets)
+    journal = Journal(settings.outbox)
     telemetry = Telemetry(
         settings=settings.telemetry,
-        topic=Topics(stage=settings.stage, thing=settings.thing).telemetry,
+        topic=topics.telemetry,
         connection=connection,
         outbox=outbox,
-        sensors=build_sensors(dice),
-        clock=clock or SystemClock(),
+        sensors=sensors,
+        clock=clock,
         dice=dice,
         on_acknowledged=on_acknowledged,
     )
-    return Device(connection, [telemetry], outbox.close), telemetry
+    commands = Commands(topics=topics, connection=connection, journal=journal, actions=actions, clock=clock, dice=dice)
+
+    def close() -> None:
+        journal.close()
+        outbox.close()
+
+    return Device(connection, [telemetry, commands], close), telemetry

@@ -4,7 +4,8 @@ DeviceError                  base of all
 ├── ConfigurationError       a file or a value is wrong: mend it, then start again
 ├── NotConnectedError        there is no connection now: wait for one, then repeat
 ├── BusyError                the service cannot answer now: wait, then repeat
-└── RefusedError             the service answered no: repeating the same will be refused again
+├── RefusedError             the service answered no: repeating the same will be refused again
+└── CannotError              this hardware cannot do what was asked: ask something else
 """
 
 
@@ -46,3 +47,9 @@ class RefusedError(DeviceError):
     def __init__(self, message: str, *, reason: int) -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class CannotError(DeviceError):
+    """This hardware cannot do what was asked of it: ask something else. The message is the reason that people read."""
+
+    code = "cannot"

@@ -22,3 +22,23 @@ class Topics:
     def telemetry(self) -> str:
         """Return where buckets go: Basic Ingest, straight into the rule, without a messaging charge."""
         return f"$aws/rules/{self.stage}_telemetry/dt/{self.stage}/{self.thing}/telemetry"
+
+    @property
+    def command_requests(self) -> str:
+        """Return the filter under which commands come."""
+        return f"cmd/{self.stage}/{self.thing}/+/req"
+
+    def command_answer(self, command: str) -> str:
+        """Return where answers to a command go."""
+        return f"cmd/{self.stage}/{self.thing}/{command}/res"
+
+
+def matches(topic_filter: str, topic: str) -> bool:
+    """Say whether a topic falls under a filter, as AWS IoT reads it: ``a/#`` does not cover ``a``."""
+    wanted, found = topic_filter.split("/"), topic.split("/")
+    for position, level in enumerate(wanted):
+        if level == "#":
+            return len(found) > position
+        if position >= len(found) or level not in ("+", found[position]):
+            return False
+    return len(wanted) == len(found)

@@ -32,9 +32,9 @@ class Connection(Protocol):
         """
 
     async def subscribe(self, topic_filter: str, on_message: OnMessage) -> None:
-        """Subscribe with QoS 1; return at its SUBACK. Subscriptions come back after a reconnect.
+        """Subscribe with QoS 1; return at its SUBACK. The wish stands: it is made known again at each connection.
 
         Raises:
-            NotConnectedError: no connection.
+            NotConnectedError: no connection now; it is made known at the next.
             RefusedError: the SUBACK carried a failure.
         """

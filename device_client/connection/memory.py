@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from device_client.connection import OnMessage
 from device_client.errors import NotConnectedError
+from device_client.topics import matches
 
 
 class MemoryConnection:
@@ -44,5 +45,7 @@ class MemoryConnection:
         self._handlers[topic_filter] = on_message
 
     def deliver(self, topic: str, payload: bytes) -> None:
-        """Hand a message to whoever subscribed to exactly its topic."""
-        self._handlers[topic](topic, payload)
+        """Hand a message to whoever subscribed to its topic."""
+        for topic_filter, on_message in self._handlers.items():
+            if matches(topic_filter, topic):
+                on_message(topic, payload)

@@ -18,6 +18,7 @@ from awsiot import mqtt5_client_builder
 from device_client.config import DeviceSettings
 from device_client.connection import OnMessage
 from device_client.errors import NotConnectedError, RefusedError
+from device_client.topics import matches
 
 _LOGGER = logging.getLogger(__name__)
 _FAILURE = 0x80
@@ -160,16 +161,5 @@ class MqttConnection:
 
     def _on_publish(self, packet: Any) -> None:
         for topic_filter, on_message in self._handlers.items():
-            if _matches(topic_filter, packet.topic):
+            if matches(topic_filter, packet.topic):
                 on_message(packet.topic, packet.payload or b"")
-
-
-def _matches(topic_filter: str, topic: str) -> bool:
-    """Say whether a topic falls under a filter, as AWS IoT reads it: ``a/#`` does not cover ``a``."""
-    wanted, found = topic_filter.split("/"), topic.split("/")
-    for position, level in enumerate(wanted):
-        if level == "#":
-            return len(found) > position
-        if position >= len(found) or level not in ("+", found[position]):
-            return False
-    return len(wanted) == len(found)

@@ -1,6 +1,14 @@
 """Sensors and actuators: the interface that real drivers implement, and simulations of them."""
 
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol
+
+Action = Callable[[Mapping[str, Any]], Awaitable[Any]]
+"""One thing that can be done: given the command's parameters, it returns the result once done.
+
+Raises:
+    CannotError: this hardware cannot do it, or not with these parameters.
+"""
 
 
 class Sensor(Protocol):

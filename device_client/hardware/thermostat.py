@@ -2,7 +2,12 @@
 
 import math
 import random
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
+
+from device_client.errors import CannotError
+from device_client.hardware import Action
 
 
 @dataclass(slots=True, kw_only=True)
@@ -73,3 +78,19 @@ class Battery:
         knee = 1.0 - math.exp(-12.0 * self.charge)
         volts = self.empty_v + (self.full_v - self.empty_v) * (0.6 * self.charge + 0.4 * knee)
         return round(volts + self.dice.gauss(0.0, self.noise_v), 3)
+
+
+def build_actions(room: ThermalSensor, sleep: Callable[[float], Awaitable[None]]) -> dict[str, Action]:
+    """Return what a thermostat can do, by the command's name in the device type."""
+
+    async def identify(parameters: Mapping[str, Any]) -> None:
+        await sleep(float(parameters.get("seconds", 5)))  # a lamp would blink
+
+    async def set_target(parameters: Mapping[str, Any]) -> dict[str, float]:
+        wanted = parameters.get("temperature_c")
+        if isinstance(wanted, bool) or not isinstance(wanted, int | float):
+            raise CannotError("temperature_c must be a number of degrees Celsius")
+        room.setpoint_c = float(wanted)
+        return {"temperature_c": room.setpoint_c}
+
+    return {"identify": identify, "set_target": set_target}

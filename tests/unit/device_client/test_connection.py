@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from device_client.connection.backoff import full_jitter_s
-from device_client.connection.mqtt import _matches
+from device_client.topics import matches
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ from device_client.connection.mqtt import _matches
     ],
 )
 def test_filters_match_as_aws_iot_matches_them(topic_filter, topic, expected):
-    assert _matches(topic_filter, topic) is expected
+    assert matches(topic_filter, topic) is expected
 
 
 @given(attempt=st.integers(1, 10_000), seed=st.integers())
