@@ -68,6 +68,17 @@ def transact(build: Callable[[TransactWrite], None], *, conflict: str) -> None:
             return
 
 
+def only_returned_failed(error: ConflictError) -> bool:
+    """Say whether the only conditions of a transaction that did not hold are of writes that ask for what stands there.
+
+    (DynamoDB API reference, "TransactWriteItems": ``ReturnValuesOnConditionCheckFailure``.)
+    """
+    cause = error.__cause__
+    reasons = cause.cancellation_reasons if isinstance(cause, TransactWriteError) else []
+    failed = [reason for reason in reasons if reason and reason.code == "ConditionalCheckFailed"]
+    return bool(failed) and all(reason.raw_item for reason in failed)
+
+
 @cache
 def _connection() -> Connection:
     """Return the connection all transactions share: making one costs more CPU than a hundred calls on it."""

@@ -11,6 +11,7 @@ from backend.domain.access import Invitation, Membership, Role, Room, name_of, r
 from backend.domain.accounts import Notifications, Profile
 from backend.domain.audit import FORGOTTEN, Entry
 from backend.domain.paging import Page
+from backend.errors import ConflictError
 from backend.models.devices import DevicesModel
 from backend.models.people import AccountsModel, AuditModel, MembershipsModel
 
@@ -170,8 +171,11 @@ class DynamoAudit:
         if entry.about == user:
             actions.append(AuditModel.about.set(FORGOTTEN))
         if actions:
-            with translated():
-                AuditModel(entry.subject, entry.id).update(actions)
+            try:
+                with translated():
+                    AuditModel(entry.subject, entry.id).update(actions, AuditModel.subject.exists())
+            except ConflictError:
+                return  # it has expired meanwhile: an update would bring half of it back
 
 
 def invitation_members(invitation: Invitation) -> list[str]:

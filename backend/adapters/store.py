@@ -1,13 +1,14 @@
 """Changes that belong together, in one DynamoDB transaction."""
 
 import json
+from collections.abc import Sequence
 from functools import singledispatch
 from typing import Any
 
 from pynamodb.transactions import TransactWrite
 
 from backend.adapters.devices import device_actions
-from backend.adapters.dynamo import transact
+from backend.adapters.dynamo import only_returned_failed, transact
 from backend.adapters.people import ROOM, invitation_members
 from backend.domain import audit
 from backend.domain.access import room_subject, user_subject
@@ -24,11 +25,14 @@ from backend.domain.changes import (
     RemoveProfile,
     RemoveRoom,
 )
+from backend.errors import ConflictError, UnavailableError
 from backend.models.devices import DevicesModel
 from backend.models.people import AccountsModel, AuditModel, MembershipsModel
 
 MAX_WRITES = 100
 """Of one TransactWriteItems. (DynamoDB developer guide, "Amazon DynamoDB Transactions".)"""
+MAX_NOTES_AT_ONCE = 100
+"""About one subject in one millisecond."""
 
 
 class DynamoStore:
@@ -42,12 +46,37 @@ class DynamoStore:
 
     def commit(self, *changes: Change) -> None:
         """Make all changes, or none."""
+        placed = _placed(changes)
+        for _ in range(MAX_NOTES_AT_ONCE):
+            try:
+                self._commit(placed)
+            except ConflictError as error:
+                if not only_returned_failed(error):
+                    raise
+                placed = [Note(entry=each.entry.next()) if isinstance(each, Note) else each for each in placed]
+            else:
+                return
+        raise UnavailableError("Too much is written about this at once: try again.")
 
+    def _commit(self, changes: Sequence[Change]) -> None:
         def build(transaction: TransactWrite) -> None:
             for change in changes:
                 write(change, transaction)
 
         transact(build, conflict="It changed meanwhile: look again, then decide.")
+
+
+def _placed(changes: Sequence[Change]) -> list[Change]:
+    """Return the changes, notes of one subject at one instant each at a place of its own."""
+    taken: set[tuple[str, str]] = set()
+    placed: list[Change] = []
+    for change in changes:
+        while isinstance(change, Note) and (key := (change.entry.subject, change.entry.id)) in taken:
+            change = Note(entry=change.entry.next())  # noqa: PLW2901 - moved on until it has a place
+        if isinstance(change, Note):
+            taken.add(key)
+        placed.append(change)
+    return placed
 
 
 @singledispatch
@@ -155,4 +184,5 @@ def _(change: Note, transaction: TransactWrite) -> None:
         address=entry.address,
         expires_at=int((entry.at + audit.RETENTION).timestamp()),
     )
-    transaction.save(row)
+    # What stands there already is returned, by which `only_returned_failed` knows that the place is taken.
+    transaction.save(row, condition=AuditModel.subject.does_not_exist(), return_values="ALL_OLD")

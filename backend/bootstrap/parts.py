@@ -119,7 +119,7 @@ def trail() -> "Trail":
     """Return what writes down who changed what."""
     from backend.services.trail import Trail
 
-    return Trail(clock=clock(), dice=dice())
+    return Trail(clock=clock())
 
 
 @cache

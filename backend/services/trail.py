@@ -4,20 +4,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from backend.domain.access import Caller
-from backend.domain.audit import Entry
+from backend.domain.audit import Entry, first_id
 from backend.domain.changes import Note
-from backend.domain.telemetry import epoch_ms
-from backend.ports import Clock, Dice
-
-ID_BYTES = 6
+from backend.ports import Clock
 
 
 class Trail:
     """Makes notes, to be committed with the change they tell of."""
 
-    def __init__(self, *, clock: Clock, dice: Dice) -> None:
+    def __init__(self, *, clock: Clock) -> None:
         self._clock = clock
-        self._dice = dice
 
     def note(
         self,
@@ -34,7 +30,7 @@ class Trail:
         return Note(
             entry=Entry(
                 subject=subject,
-                id=f"{epoch_ms(now):013d}-{self._dice.token(ID_BYTES)}",
+                id=first_id(now),
                 at=now,
                 actor=caller.user,
                 what=what,

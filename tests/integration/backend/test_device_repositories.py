@@ -8,7 +8,7 @@ import pytest
 
 from backend.domain.access import Invitation, Membership, Role, Room, device_subject
 from backend.domain.accounts import Profile
-from backend.domain.audit import FORGOTTEN, Entry
+from backend.domain.audit import FORGOTTEN, Entry, first_id
 from backend.domain.changes import (
     Note,
     PutDevice,
@@ -137,6 +137,34 @@ def test_the_trail_is_read_by_subject_and_person_and_forgets_people(repositories
     assert not repositories.audit.of_person(ann, limit=9, after=None).items
     left = repositories.audit.of_subject(subject, limit=9, after=None).items
     assert [(e.actor, e.about) for e in left] == [(bob, None), (bob, FORGOTTEN), (FORGOTTEN, None)]
+
+
+def test_entries_of_one_instant_are_read_back_in_the_order_they_were_written_in(
+    repositories: Repositories, thing: str
+) -> None:
+    first, twice = device(thing), [*"abcdefgh"]
+    repositories.store.commit(PutDevice(device=first, was=None))
+    for number, what in enumerate(twice, start=1):
+        note = Note(entry=entry_of(thing, what))
+        changed = replace(first, version=number + 1)
+        repositories.store.commit(PutDevice(device=changed, was=number), note)
+    repositories.store.commit(Note(entry=entry_of(thing, "i")), Note(entry=entry_of(thing, "j")))
+    with pytest.raises(ConflictError):
+        repositories.store.commit(PutDevice(device=first, was=1), Note(entry=entry_of(thing, "never")))
+    found = repositories.audit.of_subject(device_subject(thing), limit=20, after=None).items
+    assert "".join(entry.what for entry in found) == "jihgfedcba"
+    assert len({entry.id for entry in found}) == len(found)
+
+
+def test_an_expired_entry_is_not_brought_back_by_forgetting_who_wrote_it(
+    repositories: Repositories, thing: str
+) -> None:
+    repositories.audit.forget(entry_of(thing, "gone", actor="ann"), "ann")
+    assert not repositories.audit.of_subject(device_subject(thing), limit=9, after=None).items
+
+
+def entry_of(thing: str, what: str, actor: str = "ann") -> Entry:
+    return Entry(subject=device_subject(thing), id=first_id(NOW), at=NOW, actor=actor, what=what, before={}, after={})
 
 
 def test_a_profile_is_found_by_person_and_by_identity(repositories: Repositories, thing: str) -> None:

@@ -211,6 +211,8 @@ class FakeAudit:
         return paged(rows, lambda row: row.id, limit=limit, after=after)
 
     def forget(self, entry: Entry, user: str) -> None:
+        if entry not in self.rows:
+            return
         place = self.rows.index(entry)
         self.rows[place] = replace(
             entry,
@@ -283,6 +285,8 @@ class FakeStore:
             case RemoveProfile(user=user):
                 self.profiles.rows.pop(user, None)
             case Note(entry=entry):
+                while any((row.subject, row.id) == (entry.subject, entry.id) for row in self.audit.rows):
+                    entry = entry.next()
                 self.audit.rows.append(entry)
 
 

@@ -9,7 +9,7 @@ from backend.errors import ConflictError, FieldlineError, ForbiddenError, NotFou
 from backend.services.devices import DeviceBook
 from backend.services.trail import Trail
 from tests.unit.backend.examples import SECRET, device
-from tests.unit.backend.fakes import NOW, CountingDice, FakeControl, FakeDatabase, ManualClock
+from tests.unit.backend.fakes import NOW, FakeControl, FakeDatabase, ManualClock
 
 ANN, BOB = Caller(user="ann"), Caller(user="bob")
 
@@ -29,7 +29,7 @@ class Book:
             store=self.database.store,
             control=FakeControl(),
             clock=self.clock,
-            trail=Trail(clock=self.clock, dice=CountingDice()),
+            trail=Trail(clock=self.clock),
         )
 
 
