@@ -4,18 +4,23 @@ import asyncio
 import random
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from device_client.clock import DeviceClock, SystemClock
-from device_client.config import DeviceSettings
+from device_client.config import DeviceSettings, TelemetrySettings
 from device_client.connection import Connection
 from device_client.features import Feature
 from device_client.features.commands import Commands
+from device_client.features.configuration import NAME as CONFIG
+from device_client.features.configuration import Configuration
+from device_client.features.shadow import Shadow
 from device_client.features.telemetry import Telemetry
-from device_client.hardware import Action, Sensor
-from device_client.hardware.thermostat import Battery, ThermalSensor, build_actions
+from device_client.hardware import Action, Sensor, Setting
+from device_client.hardware.thermostat import Battery, ThermalSensor, build_actions, build_settings, number
 from device_client.store.journal import Journal
 from device_client.store.outbox import Outbox, SealedBucket
+from device_client.store.settings import SettingsStore
 from device_client.topics import Topics
 
 
@@ -48,11 +53,38 @@ class Device:
         self._close()
 
 
-def build_board(dice: random.Random, clock: DeviceClock) -> tuple[list[Sensor], dict[str, Action]]:
-    """Return what a thermostat measures and what it can do, simulated; a real board returns its drivers here."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Board:
+    """The hardware: what it measures, what it can do, what can be configured."""
+
+    sensors: list[Sensor]
+    actions: dict[str, Action]
+    settings: dict[str, Setting]
+
+
+def build_board(dice: random.Random, clock: DeviceClock) -> Board:
+    """Return a simulated thermostat; a real board returns its drivers here."""
     room = ThermalSensor(dice=dice, temperature_c=dice.uniform(17.0, 22.0))
     battery = Battery(dice=dice, charge=dice.uniform(0.4, 1.0))
-    return [room, battery], build_actions(room, clock.sleep)
+    return Board(sensors=[room, battery], actions=build_actions(room, clock.sleep), settings=build_settings(room))
+
+
+def build_pace(telemetry: Telemetry, first: TelemetrySettings) -> dict[str, Setting]:
+    """Return how telemetry can be configured, by the setting's name in the device type."""
+    pace = {"interval_s": "sample_every_s", "flush_count": "flush_readings", "flush_s": "flush_after_s"}
+    now = first
+
+    def setting(field: str) -> Setting:
+        def change(value: Any) -> None:
+            nonlocal now
+            kind = type(getattr(first, field))
+            wished = replace(now, **{field: getattr(first, field) if value is None else kind(number(value))})
+            telemetry.change(wished)
+            now = wished
+
+        return change
+
+    return {name: setting(field) for name, field in pace.items()}
 
 
 def build_restart(reboot: Callable[[], None]) -> Action:
@@ -80,9 +112,9 @@ def build_device(
     """
     clock = clock or SystemClock()
     topics = Topics(stage=settings.stage, thing=settings.thing)
-    sensors, actions = build_board(dice, clock)
+    board = build_board(dice, clock)
     if reboot is not None:
-        actions["restart"] = build_restart(reboot)
+        board.actions["restart"] = build_restart(reboot)
     outbox = Outbox(settings.outbox, boot=secrets.token_hex(4), capacity=settings.telemetry.outbox_buckets)
     journal = Journal(settings.outbox)
     telemetry = Telemetry(
@@ -90,15 +122,21 @@ def build_device(
         topic=topics.telemetry,
         connection=connection,
         outbox=outbox,
-        sensors=sensors,
+        sensors=board.sensors,
         clock=clock,
         dice=dice,
         on_acknowledged=on_acknowledged,
     )
-    commands = Commands(topics=topics, connection=connection, journal=journal, actions=actions, clock=clock, dice=dice)
+    commands = Commands(
+        topics=topics, connection=connection, journal=journal, actions=board.actions, clock=clock, dice=dice
+    )
+
+    kept = SettingsStore(settings.outbox)
+    configuration = Configuration({**board.settings, **build_pace(telemetry, settings.telemetry)}, kept)
+    shadow = Shadow(topics=topics.shadow(CONFIG), connection=connection, follower=configuration)
 
     def close() -> None:
-        journal.close()
-        outbox.close()
+        for store in (kept, journal, outbox):
+            store.close()
 
-    return Device(connection, [telemetry, commands], close), telemetry
+    return Device(connection, [telemetry, commands, shadow], close), telemetry

@@ -32,6 +32,42 @@ class Topics:
         """Return where answers to a command go."""
         return f"cmd/{self.stage}/{self.thing}/{command}/res"
 
+    def shadow(self, name: str) -> "ShadowTopics":
+        """Return the topics of a named shadow of this thing."""
+        return ShadowTopics(prefix=f"$aws/things/{self.thing}/shadow/name/{name}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShadowTopics:
+    """The topics of one shadow. AWS IoT developer guide, "Device Shadow MQTT topics"."""
+
+    prefix: str
+
+    @property
+    def get(self) -> str:
+        """Return where the document is asked for."""
+        return f"{self.prefix}/get"
+
+    @property
+    def update(self) -> str:
+        """Return where changes go."""
+        return f"{self.prefix}/update"
+
+    @property
+    def fetched(self) -> str:
+        """Return where the document comes."""
+        return f"{self.prefix}/get/accepted"
+
+    @property
+    def changed(self) -> str:
+        """Return where the whole document comes after each change, whoever made it."""
+        return f"{self.prefix}/update/documents"
+
+    @property
+    def heard(self) -> tuple[str, ...]:
+        """Return all that a device listens to."""
+        return self.fetched, f"{self.prefix}/get/rejected", self.changed, f"{self.prefix}/update/rejected"
+
 
 def matches(topic_filter: str, topic: str) -> bool:
     """Say whether a topic falls under a filter, as AWS IoT reads it: ``a/#`` does not cover ``a``."""

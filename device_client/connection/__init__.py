@@ -23,6 +23,9 @@ class Connection(Protocol):
     async def connected(self) -> None:
         """Return as soon as there is a connection."""
 
+    def on_connected(self, callback: Callable[[], None]) -> None:
+        """Have ``callback`` called at each connection from now on, once the subscriptions stand again."""
+
     async def publish(self, topic: str, payload: bytes) -> None:
         """Publish with QoS 1; return at its PUBACK.
 

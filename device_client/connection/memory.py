@@ -16,10 +16,13 @@ class MemoryConnection:
         self._answer = answer
         self._connected = asyncio.Event()
         self._handlers: dict[str, OnMessage] = {}
+        self._callbacks: list[Callable[[], None]] = []
 
     async def start(self) -> None:
         """Connect."""
         self._connected.set()
+        for callback in self._callbacks:
+            callback()
 
     async def stop(self) -> None:
         """Disconnect."""
@@ -32,6 +35,10 @@ class MemoryConnection:
     async def connected(self) -> None:
         """Return as soon as there is a connection."""
         await self._connected.wait()
+
+    def on_connected(self, callback: Callable[[], None]) -> None:
+        """Have ``callback`` called at each connection."""
+        self._callbacks.append(callback)
 
     async def publish(self, topic: str, payload: bytes) -> None:
         """Record a publish and answer it."""

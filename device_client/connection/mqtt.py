@@ -44,6 +44,8 @@ class MqttConnection:
         self._stopped = asyncio.Event()
         self._last_failure = "no answer yet"
         self._handlers: dict[str, OnMessage] = {}
+        self._callbacks: list[Callable[[], None]] = []
+        self._coming_back: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._client: Any = None
 
@@ -77,6 +79,10 @@ class MqttConnection:
     async def connected(self) -> None:
         """Return as soon as there is a connection."""
         await self._connected.wait()
+
+    def on_connected(self, callback: Callable[[], None]) -> None:
+        """Have ``callback`` called at each connection, once the subscriptions stand. See `Connection`."""
+        self._callbacks.append(callback)
 
     async def publish(self, topic: str, payload: bytes) -> None:
         """Publish with QoS 1; return at its PUBACK. See `Connection`."""
@@ -140,13 +146,18 @@ class MqttConnection:
     def _on_connected(self) -> None:
         _LOGGER.info("%s: connected", self._client_id)
         self._connected.set()
-        for topic_filter in self._handlers:
-            task = asyncio.ensure_future(self._subscribe(topic_filter))
-            task.add_done_callback(self._on_resubscribed)
+        self._coming_back = asyncio.ensure_future(self._come_back())
 
-    def _on_resubscribed(self, task: "asyncio.Task[None]") -> None:
-        if not task.cancelled() and (error := task.exception()) is not None:
-            _LOGGER.warning("%s: a subscription did not come back: %s", self._client_id, error)
+    async def _come_back(self) -> None:
+        """Make every subscription anew, then say that the connection is whole."""
+        outcomes = await asyncio.gather(*map(self._subscribe, self._handlers), return_exceptions=True)
+        for topic_filter, outcome in zip(self._handlers, outcomes, strict=False):
+            if isinstance(outcome, BaseException):
+                _LOGGER.warning(
+                    "%s: the subscription to %s did not come back: %s", self._client_id, topic_filter, outcome
+                )
+        for callback in self._callbacks:
+            callback()
 
     def _on_failure(self, data: Any) -> None:
         packet = data.connack_packet

@@ -65,10 +65,7 @@ class Telemetry:
         drain_timeout_s: float = 30.0,
         on_acknowledged: Callable[[SealedBucket], None] = _ignore,
     ) -> None:
-        if not 1 <= settings.flush_readings <= MAX_READINGS:
-            raise ConfigurationError(f"flush_readings must be 1 to {MAX_READINGS}, not {settings.flush_readings}")
-        if not 0 < settings.flush_after_s <= MAX_SPAN_S:
-            raise ConfigurationError(f"flush_after_s must be above 0 and at most 3600, not {settings.flush_after_s:g}")
+        _check(settings)
         self.counts = TelemetryCounts()
         self._settings = settings
         self._topic = topic
@@ -106,6 +103,18 @@ class Telemetry:
         await _end(sender)
         for task in list(self._sending.values()):
             await _end(task)
+
+    def change(self, settings: TelemetrySettings) -> None:
+        """Go on with other settings from now on; readings already gathered stay in their bucket.
+
+        Raises:
+            ConfigurationError: they do not fit; the present ones stay.
+        """
+        _check(settings)
+        self._settings = settings
+        if self._loops:  # it may be asleep for as long as the old settings said
+            self._loops[0].cancel()
+            self._loops[0] = asyncio.create_task(self._sample_for_ever())
 
     def sample(self) -> None:
         """Take one reading of every sensor; close the bucket when it is due."""
@@ -185,6 +194,15 @@ class Telemetry:
         self.counts.readings_acknowledged += bucket.readings
         self._on_acknowledged(bucket)
         return True
+
+
+def _check(settings: TelemetrySettings) -> None:
+    if not 1 <= settings.flush_readings <= MAX_READINGS:
+        raise ConfigurationError(f"flush_readings must be 1 to {MAX_READINGS}, not {settings.flush_readings}")
+    if not 0 < settings.flush_after_s <= MAX_SPAN_S:
+        raise ConfigurationError(f"flush_after_s must be above 0 and at most 3600, not {settings.flush_after_s:g}")
+    if not settings.sample_every_s > 0:
+        raise ConfigurationError(f"sample_every_s must be above 0, not {settings.sample_every_s:g}")
 
 
 def _finite(value: float | None) -> float | None:

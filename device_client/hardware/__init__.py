@@ -10,6 +10,13 @@ Raises:
     CannotError: this hardware cannot do it, or not with these parameters.
 """
 
+Setting = Callable[[Any], None]
+"""Puts the value of one setting into effect; None goes back to what the device starts with.
+
+Raises:
+    ConfigurationError: the value does not fit; nothing has changed.
+"""
+
 
 class Sensor(Protocol):
     """One thing that can be measured."""

@@ -6,8 +6,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from device_client.errors import CannotError
-from device_client.hardware import Action
+from device_client.errors import CannotError, ConfigurationError
+from device_client.hardware import Action, Setting
+
+ECO_C = 3.0
+MODES = ("off", "heat", "eco")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -28,6 +31,8 @@ class ThermalSensor:
     resolution_c: float = 0.01
     temperature_c: float = 19.0
     heating: bool = False
+    mode: str = "heat"
+    """``heat`` holds the setpoint, ``eco`` a few degrees less, ``off`` nothing."""
     _last_s: float | None = field(default=None, repr=False)
 
     @property
@@ -44,10 +49,11 @@ class ThermalSensor:
         return round(round(shown / self.resolution_c) * self.resolution_c, 4)
 
     def _advance(self, elapsed_s: float) -> None:
-        if self.temperature_c < self.setpoint_c - self.hysteresis_c:
-            self.heating = True
-        elif self.temperature_c > self.setpoint_c + self.hysteresis_c:
+        held_c = self.setpoint_c - (ECO_C if self.mode == "eco" else 0.0)
+        if self.mode == "off" or self.temperature_c > held_c + self.hysteresis_c:
             self.heating = False
+        elif self.temperature_c < held_c - self.hysteresis_c:
+            self.heating = True
         rise = self.heater_c_per_s * self.time_constant_s if self.heating else 0.0
         rest = self.outside_c + rise
         self.temperature_c = rest + (self.temperature_c - rest) * math.exp(-elapsed_s / self.time_constant_s)
@@ -94,3 +100,29 @@ def build_actions(room: ThermalSensor, sleep: Callable[[float], Awaitable[None]]
         return {"temperature_c": room.setpoint_c}
 
     return {"identify": identify, "set_target": set_target}
+
+
+def build_settings(room: ThermalSensor) -> dict[str, Setting]:
+    """Return what of a thermostat's hardware can be configured, by the setting's name in the device type."""
+    first_c, first_mode = room.setpoint_c, room.mode
+
+    def target_c(value: Any) -> None:
+        room.setpoint_c = first_c if value is None else number(value)
+
+    def mode(value: Any) -> None:
+        if value is not None and value not in MODES:
+            raise ConfigurationError(f"mode must be one of {', '.join(MODES)}")
+        room.mode = first_mode if value is None else value
+
+    return {"target_c": target_c, "mode": mode}
+
+
+def number(value: Any) -> float:
+    """Return a setting that is a number.
+
+    Raises:
+        ConfigurationError: it is none.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ConfigurationError(f"must be a number, not {value!r}")
+    return float(value)

@@ -58,6 +58,15 @@ def test_it_does_what_a_phone_asks(world: World, told: tuple[Phone, str], comman
     assert done["result"] == result
 
 
+def test_its_configuration_comes_over_the_air_and_is_taken_back_over_it(world: World, told: tuple[Phone, str]):
+    phone, path = told
+    wanted = {"interval_s": 0.2, "target_c": 18, "mode": "eco"}
+    call(world, phone, "PATCH", f"{path}/config", {"settings": wanted})
+    assert until(world, phone, f"{path}/config", {"reported": wanted})["delta"] == {}
+    call(world, phone, "PATCH", f"{path}/config", {"settings": {"mode": None, "target_c": 19}})
+    until(world, phone, f"{path}/config", {"reported": {"interval_s": 0.2, "target_c": 19}})
+
+
 def test_a_restart_is_done_once_it_is_back_and_measuring(world: World, told: tuple[Phone, str]):
     phone, path = told
     order = call(world, phone, "POST", f"{path}/commands", {"command": "restart"}, status=202)
