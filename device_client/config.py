@@ -24,6 +24,8 @@ class TelemetrySettings:
     """Buckets sent and not yet acknowledged; AWS IoT allows 100 on a connection."""
     outbox_buckets: int = 10_000
     """The outbox holds at most so many; past it the oldest goes, counted and logged."""
+    urgent: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """By metric ``below`` and ``above``: a reading that leaves these bounds is sent at once, ahead of its bucket."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

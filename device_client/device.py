@@ -119,7 +119,7 @@ def build_device(
     journal = Journal(settings.outbox)
     telemetry = Telemetry(
         settings=settings.telemetry,
-        topic=topics.telemetry,
+        topics=topics,
         connection=connection,
         outbox=outbox,
         sensors=board.sensors,

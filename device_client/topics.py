@@ -24,6 +24,11 @@ class Topics:
         return f"$aws/rules/{self.stage}_telemetry/dt/{self.stage}/{self.thing}/telemetry"
 
     @property
+    def urgent(self) -> str:
+        """Return where a reading goes that cannot wait for its bucket."""
+        return f"$aws/rules/{self.stage}_urgent/dt/{self.stage}/{self.thing}/urgent"
+
+    @property
     def command_requests(self) -> str:
         """Return the filter under which commands come."""
         return f"cmd/{self.stage}/{self.thing}/+/req"

@@ -1,8 +1,8 @@
 """Telemetry: sample, gather into buckets, send, and forget only what was acknowledged.
 
 One message is one bucket is one item in the table (infra/decisions: a reading a message costs ten times as much). A
-bucket closes on N readings, T seconds after its first, on a step of the wall clock, and before disconnecting. Offsets
-inside a bucket come from the clock that never steps back.
+bucket closes on N readings, T seconds after its first, on a step of the wall clock, when a metric leaves its bounds,
+and before disconnecting. Offsets inside a bucket come from the clock that never steps back.
 """
 
 import asyncio
@@ -18,14 +18,18 @@ from device_client.config import TelemetrySettings
 from device_client.connection import Connection
 from device_client.connection.backoff import full_jitter_s
 from device_client.errors import ConfigurationError, NotConnectedError, RefusedError
+from device_client.features.thresholds import Thresholds
 from device_client.hardware import Sensor
 from device_client.store.outbox import Outbox, SealedBucket
+from device_client.topics import Topics
 
 _LOGGER = logging.getLogger(__name__)
 MAX_READINGS = 1_000
 MAX_SPAN_S = 3_600.0
 _CLOCK_STEP_MS = 1_000
 """The wall clock may drift this far from the monotonic one inside a bucket; past it the bucket closes."""
+URGENT_FOR_S = 30.0
+"""So long an urgent reading waits for a connection."""
 _FINAL_REASONS = frozenset({0x90, 0x95, 0x99})
 """Topic name invalid, packet too large, payload format invalid: the same bytes never pass. [MQTT5 2.4]"""
 
@@ -56,7 +60,7 @@ class Telemetry:
         self,
         *,
         settings: TelemetrySettings,
-        topic: str,
+        topics: Topics,
         connection: Connection,
         outbox: Outbox,
         sensors: Sequence[Sensor],
@@ -68,7 +72,8 @@ class Telemetry:
         _check(settings)
         self.counts = TelemetryCounts()
         self._settings = settings
-        self._topic = topic
+        self._topics = topics
+        self._thresholds = Thresholds(settings.urgent)
         self._connection = connection
         self._outbox = outbox
         self._sensors = sensors
@@ -78,6 +83,7 @@ class Telemetry:
         self._on_acknowledged = on_acknowledged
         self._opened_wall_ms = 0
         self._opened_s: float | None = None
+        self._urgent: set[asyncio.Task[None]] = set()
         self._sending: dict[int, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
@@ -101,7 +107,7 @@ class Telemetry:
             left = len(self._outbox.waiting(limit=self._settings.outbox_buckets))
             _LOGGER.warning("%d buckets stay in the outbox: no PUBACK in %g s", left, self._drain_timeout_s)
         await _end(sender)
-        for task in list(self._sending.values()):
+        for task in [*self._sending.values(), *self._urgent]:
             await _end(task)
 
     def change(self, settings: TelemetrySettings) -> None:
@@ -111,6 +117,8 @@ class Telemetry:
             ConfigurationError: they do not fit; the present ones stay.
         """
         _check(settings)
+        if settings.urgent != self._settings.urgent:
+            self._thresholds = Thresholds(settings.urgent)
         self._settings = settings
         if self._loops:  # it may be asleep for as long as the old settings said
             self._loops[0].cancel()
@@ -127,8 +135,25 @@ class Telemetry:
         offset_ms = round((now_s - self._opened_s) * 1_000)
         held = self._outbox.add(at_ms=wall_ms, offset_ms=offset_ms, metrics=metrics)
         self.counts.readings_taken += 1
-        if held >= self._settings.flush_readings:
+        urgent = self._thresholds.crossed(metrics)
+        if urgent:
+            self._overtake(self._outbox.build_single(at_ms=wall_ms, metrics=metrics))
+        if urgent or held >= self._settings.flush_readings:
             self._flush()
+
+    def _overtake(self, payload: bytes) -> None:
+        task = asyncio.create_task(self._send_urgent(payload))
+        self._urgent.add(task)
+        task.add_done_callback(self._urgent.discard)
+
+    async def _send_urgent(self, payload: bytes) -> None:
+        """Send a reading ahead of its bucket, once: later it would be no news, and the bucket brings it anyway."""
+        try:
+            async with asyncio.timeout(URGENT_FOR_S):
+                await self._connection.connected()
+                await self._connection.publish(self._topics.urgent, payload)
+        except (TimeoutError, NotConnectedError, RefusedError) as error:
+            _LOGGER.warning("an urgent reading waits for its bucket: %s", str(error) or "no connection")
 
     def _is_due(self, now_s: float, wall_ms: int) -> bool:
         if self._opened_s is None:
@@ -178,7 +203,7 @@ class Telemetry:
     async def _is_settled(self, bucket: SealedBucket) -> bool:
         await self._connection.connected()
         try:
-            await self._connection.publish(self._topic, bucket.payload)
+            await self._connection.publish(self._topics.telemetry, bucket.payload)
         except NotConnectedError as error:
             _LOGGER.info("bucket %d goes again: %s", bucket.id, error)
             return False

@@ -71,6 +71,10 @@ class Outbox:
             )
         return int(self._db.execute("SELECT count(*) FROM reading").fetchone()[0])
 
+    def build_single(self, *, at_ms: int, metrics: Mapping[str, float | None]) -> bytes:
+        """Return one reading as a bucket of its own, to overtake the open one; nothing is stored."""
+        return _dump(build_bucket(self._boot, self._seq, at_ms, [(0, dict(metrics))]))
+
     def seal(self) -> SealedBucket | None:
         """Close the open bucket, whoever opened it, and return it; None if there is none.
 
@@ -82,7 +86,7 @@ class Outbox:
         rows = self._db.execute("SELECT dt, metrics FROM reading ORDER BY id").fetchall()
         boot, seq, t0 = head
         document = build_bucket(boot, seq, t0, [(dt, json.loads(metrics)) for dt, metrics in rows])
-        payload = json.dumps(document, separators=(",", ":"), allow_nan=False).encode()
+        payload = _dump(document)
         self._db.execute("BEGIN")
         with self._db:
             cursor = self._db.execute("INSERT INTO bucket (readings, payload) VALUES (?, ?)", (len(rows), payload))
@@ -131,3 +135,7 @@ def build_bucket(boot: str, seq: int, t0: int, rows: list[tuple[int, dict[str, f
     names = sorted({name for _, metrics in rows for name in metrics})
     columns = {name: [metrics.get(name) for _, metrics in rows] for name in names}
     return {"v": BUCKET_VERSION, "boot": boot, "seq": seq, "t0": t0, "dt": [dt for dt, _ in rows], "m": columns}
+
+
+def _dump(document: dict[str, object]) -> bytes:
+    return json.dumps(document, separators=(",", ":"), allow_nan=False).encode()

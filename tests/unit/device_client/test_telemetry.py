@@ -13,6 +13,7 @@ from device_client.errors import ConfigurationError, NotConnectedError, RefusedE
 from device_client.features.telemetry import Telemetry
 from device_client.hardware.thermostat import Battery, ThermalSensor
 from device_client.store.outbox import Outbox
+from device_client.topics import Topics
 
 
 class FakeClock:
@@ -40,7 +41,7 @@ class Bench:
         self.outbox = Outbox(path / "o.db", boot="aa", capacity=100)
         self.telemetry = Telemetry(
             settings=TelemetrySettings(**settings),
-            topic="t",
+            topics=Topics(stage="dev", thing="t-1"),
             connection=self.connection,
             outbox=self.outbox,
             sensors=[ThermalSensor(dice=random.Random(1)), Battery(dice=random.Random(2))],
@@ -152,3 +153,35 @@ def test_the_rooms_temperature_does_not_depend_on_how_often_it_is_asked():
             sensor.read(step * 600.0 / steps)
     assert coarse.temperature_c == pytest.approx(fine.temperature_c, abs=1e-9)
     assert coarse.temperature_c < 10.0
+
+
+class Needle:
+    """A sensor that shows what it is told to."""
+
+    metric = "temperature_c"
+    value: float | None = 20.0
+
+    def read(self, _now_s):
+        return self.value
+
+
+async def test_a_reading_that_leaves_its_bounds_overtakes_once_and_closes_its_bucket(tmp_path):
+    bench = Bench(tmp_path, flush_readings=1000, urgent={"temperature_c": {"below": 5, "above": 30}})
+    needle = Needle()
+    bench.telemetry._sensors = [needle]
+    await bench.connection.start()
+    for needle.value in (20.0, 31.0, 32.0, None, 33.0, 29.0, 4.0, 20.0):
+        bench.telemetry.sample()
+        bench.clock.now_s += 1.0
+        for _ in range(5):
+            await asyncio.sleep(0)
+    urgent = [json.loads(payload) for topic, payload in bench.connection.published if topic.endswith("/urgent")]
+    assert [one["m"]["temperature_c"] for one in urgent] == [[31.0], [4.0]]
+    assert all(topic == "$aws/rules/dev_urgent/dt/dev/t-1/urgent" for topic, _ in bench.connection.published)
+    assert [one["m"]["temperature_c"] for one in bench.documents()] == [[20.0, 31.0], [32.0, None, 33.0, 29.0, 4.0]]
+    assert urgent[1]["t0"] == bench.documents()[1]["t0"] + bench.documents()[1]["dt"][-1]
+
+
+def test_bounds_that_are_no_bounds_are_refused_with_the_cure(tmp_path):
+    with pytest.raises(ConfigurationError, match="below, above"):
+        Bench(tmp_path, urgent={"temperature_c": {"over": 5}})
