@@ -46,6 +46,7 @@ async def attack(port, tls, dice, packets, *, v5: bool) -> None:
     with contextlib.suppress(OSError):
         reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=tls, server_hostname="localhost")
         writer.write(wire.connect(f"fuzz{dice.randrange(9)}", v5=v5))
+        await reader.read(4)  # CONNACK has begun to arrive
         for _ in range(PACKETS_EACH):
             writer.write(mutated(dice, packets))
             await writer.drain()

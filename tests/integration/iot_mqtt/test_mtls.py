@@ -21,9 +21,20 @@ async def test_a_registered_device_connects_over_mutual_tls(local, v5):
 
 
 async def test_an_inactive_certificate_is_closed_before_a_connack(local):
-    async with Wire.open(local.ports["mqtt"], tls(local, local.identity("off", active=False))) as client:
+    identity = local.identity("off", active=False)
+    async with Wire.open(local.ports["mqtt"], tls(local, identity)) as client:
         client.writer.write(wire.connect("off"))
         assert await client.get() is None
+    assert [one["refused"] for one in local.denials() if one.get("principal") == identity.id] == [
+        "the certificate is not registered, or not ACTIVE"
+    ]
+
+
+async def test_mqtt_without_a_certificate_is_explained_on_the_port_with_alpn(local):
+    async with Wire.open(local.ports["https"], tls(local)) as client:
+        client.writer.write(wire.connect("nobody"))
+        assert await client.get() is None
+    assert local.denials()[-1]["refused"] == "no client certificate was shown"
 
 
 async def refused(port, context) -> bool:

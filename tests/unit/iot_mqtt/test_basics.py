@@ -1,5 +1,7 @@
 """Connecting, publishing, subscribing: what AWS accepts and what it cuts."""
 
+import asyncio
+
 import pytest
 
 from infra.local.iot.mqtt.limits import Behaviour, Limits
@@ -414,6 +416,21 @@ async def test_a_policy_change_is_judged_at_the_next_publish_and_cuts_nobody():
     assert (await client.one()).kind == 13
     client.send(wire.publish("t", qos=1, pid=2))
     await client.end()
+
+
+async def test_aws_delay_of_a_policy_change_can_be_switched_on():
+    broker = Broker(behaviour=Behaviour(policy_delay_s=0.05))
+    client = await broker.connected()
+    client.send(wire.publish("t", qos=1))
+    await client.one()
+    broker.principals.default = []
+    broker.principals.changed()
+    client.send(wire.publish("t", qos=1))
+    assert (await client.one()).kind == 4
+    async with asyncio.timeout(3):
+        while not client.link.closed.is_set():
+            client.send(wire.publish("t"))
+            await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from infra.local.iot.message import Message, Properties
-from infra.local.iot.mqtt.limits import Limits
+from infra.local.iot.mqtt.limits import Behaviour, Limits
 from infra.local.iot.mqtt.sessions import SWEEP_S
 from tests.unit.iot_mqtt import wire
 from tests.unit.iot_mqtt.harness import Broker, document, statement
@@ -213,11 +213,13 @@ async def test_a_session_taken_over_keeps_its_messages():
     [
         (lambda c: c.connection.lost(), True),
         (lambda c: c.send(wire.disconnect()), False),
+        (lambda c: c.send(wire.disconnect(0)), False),
         (lambda c: c.send(wire.disconnect(4)), True),
+        (lambda c: c.send(wire.disconnect(0x83)), True),
         (lambda c: c.send(b"\xf0\x00"), True),
         (lambda c: c.connection.left(), False),
     ],
-    ids=["lost", "disconnect", "disconnect with will", "client error", "websocket close"],
+    ids=["lost", "disconnect", "normal", "with will", "by an error of its own", "client error", "websocket close"],
 )
 async def test_a_will_is_sent_unless_the_client_left_in_order(ending, sent):
     broker = Broker()
@@ -414,6 +416,17 @@ async def test_message_expiry_is_held_within_aws_bounds(asked, held):
     assert (await client.one()).props[2] == held
 
 
+@pytest.mark.parametrize(("away_s", "shown"), [(0.001, 2), (0.9, 1), (1.8, 0)])
+async def test_the_seconds_left_to_a_message_are_rounded_and_may_read_0(away_s, shown):
+    broker = Broker()
+    client = await persistent(broker, v5=True)
+    client.send(wire.subscribe("a", v5=True), wire.disconnect())
+    await client.end()
+    broker.gateway.publish(Message(topic="a", payload=b"x", qos=1, properties=Properties(message_expiry_s=2)))
+    broker.clock.move(timedelta(seconds=away_s))
+    assert (await (await persistent(broker, v5=True)).one()).props[2] == shown
+
+
 async def test_an_expired_message_is_not_delivered():
     broker = Broker()
     client = await persistent(broker)
@@ -604,6 +617,19 @@ async def test_a_term_renews_the_policies_and_ends_the_connection():
     await moved(broker, 3600)
     assert (await client.one()).codes == [0x98]
     assert events(broker, "disconnected")[1]["disconnectReason"] == "CUSTOMAUTH_TTL_EXPIRATION"
+
+
+@pytest.mark.parametrize("v5", [False, True])
+async def test_a_packet_sent_along_with_connect_cuts_the_client_unless_switched_off(v5):
+    broker = Broker()
+    client = broker.client(v5=v5)
+    client.send(wire.connect("c", v5=v5) + wire.subscribe("a", v5=v5))
+    assert [got.kind for got in await client.get(9)] == ([2, 14] if v5 else [2])
+    assert events(broker, "disconnected")[0]["disconnectReason"] == "CLIENT_ERROR"
+    broker = Broker(behaviour=Behaviour(early_packet_cuts=False))
+    client = broker.client(v5=v5)
+    client.send(wire.connect("c", v5=v5) + wire.subscribe("a", v5=v5))
+    assert [got.kind for got in await client.get(2)] == [2, 9]
 
 
 async def test_a_client_that_does_not_wait_for_connack_is_cut():

@@ -280,10 +280,11 @@ def test_a_document_counts_2048_characters_without_white_space():
 
 def test_the_tool_answers_line_by_line_and_survives_rubbish():
     good = {"statements": document()["Statement"], "action": "iot:Connect", "resource": f"{ARN}client/a", "context": {}}
-    lines = [json.dumps(good), "rubbish", "", json.dumps({**good, "context": {"what": 1}}), json.dumps({})]
-    answers = list(judge_lines(lines))
-    assert answers[0] == {"decision": "allow", "by": "statement[0]"}
-    assert [list(answer) for answer in answers[1:]] == [["error"]] * 3
+    rubbish = ["rubbish", "[]", "null", "[" * 100_000, json.dumps({})]
+    rubbish += [json.dumps({**good, **more}) for more in ({"context": {"what": 1}}, {"action": 5}, {"resource": None})]
+    answers = list(judge_lines([json.dumps(good), "", *rubbish, json.dumps(good)]))
+    assert answers[0] == answers[-1] == {"decision": "allow", "by": "statement[0]"}
+    assert [list(answer) for answer in answers[1:-1]] == [["error"]] * len(rubbish)
 
 
 def test_the_command_reads_cases_from_standard_input():
@@ -292,8 +293,35 @@ def test_the_command_reads_cases_from_standard_input():
     app = typer.Typer()
     app.command()(policy)
     case = {"statements": document()["Statement"], "action": "iot:Publish", "resource": "*"}
-    result = CliRunner().invoke(app, ["--jsonl"], input=json.dumps(case) + "\n")
-    assert json.loads(result.stdout) == {"decision": "deny", "by": "default"}
+    result = CliRunner().invoke(app, ["--jsonl"], input=b"\xff\xfe\n" + json.dumps(case).encode() + b"\n")
+    spoilt, answer = map(json.loads, result.stdout.splitlines())
+    assert "error" in spoilt
+    assert answer == {"decision": "deny", "by": "default"}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "wanted"),
+    [
+        ("iot:ClientId", "c", "c"),
+        ("aws:SourceIp", "192.0.2.1", "192.0.2.1"),
+        ("iot:CertificateId", "a" * 64, "a" * 64),
+        ("iot:ConnectAttributes", "LastWill", "LastWill"),
+        ("iot:LastWillTopic", f"{ARN}topic/w", f"{ARN}topic/w"),
+        ("iot:Connection.Thing.ThingName", "lamp", "lamp"),
+        ("iot:Connection.Thing.ThingTypeName", "bulb", "bulb"),
+        ("iot:Connection.Thing.IsAttached", True, "true"),
+        ("iot:Connection.Thing.Attributes[room]", "hall", "hall"),
+        ("iot:Certificate.Subject.CommonName", ["first", "second"], "first"),
+        ("cognito-identity.amazonaws.com:sub", "us-east-1:1", "us-east-1:1"),
+        ("aws:CurrentTime", "2026-05-01T00:00:00Z", "2026-05-01T00:00:00Z"),
+    ],
+)
+def test_a_case_may_name_a_condition_key_as_policies_do(key, value, wanted):
+    statements = document(Condition={"StringEquals": {key: wanted}})["Statement"]
+    case = {"statements": statements, "action": "iot:Connect", "resource": f"{ARN}client/a"}
+    answers = judge_lines([json.dumps({**case, "context": context}) for context in ({key: value}, {})])
+    decisions = [answer["decision"] for answer in answers]
+    assert decisions == ["allow", "deny"]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol, cast
 
+from infra.local.iot.certificates import certificate_id
 from infra.local.iot.message import Principal
 from infra.local.iot.mqtt.connection import Connection
 from infra.local.iot.mqtt.gateway import Gateway
@@ -156,9 +157,14 @@ class CertificateDoor(MqttProtocol):
         self._certificates = certificates
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Look the certificate up, then begin."""
+        """Look the certificate up, then begin; AWS closes without a word on one that it does not take."""
         der = peer_certificate(transport)
         self.principal = self._certificates(der) if der else None
+        if self.principal is None:
+            why = "the certificate is not registered, or not ACTIVE" if der else "no client certificate was shown"
+            shown = certificate_id(der) if der else None
+            refused = {"principal_kind": "certificate", "principal": shown, "source_ip": peer_ip(transport)}
+            self._gateway.authorizer.denials.write({**refused, "action": "iot:Connect", "refused": why})
         super().connection_made(transport)
 
 

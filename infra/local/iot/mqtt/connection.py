@@ -84,6 +84,7 @@ class Connection:
 
     def _packets(self, data: bytes, now: float) -> None:
         at, end = 0, len(data)
+        connecting = self.session is None and self._gateway.behaviour.early_packet_cuts
         while end - at >= 2 and not self.closed:
             size = data[at + 1]
             start = at + 2
@@ -103,6 +104,9 @@ class Connection:
             self._heard = now
             self._packet(data[at], data[start:stop], now)
             at = stop
+            if connecting and at < end and not self.closed:
+                # guide, differences: a client waits for CONNACK before it sends anything else.
+                raise PacketError("packet before CONNACK", Reason.PROTOCOL_ERROR)
         self._buffer = data[at:] if at < end else b""
 
     def _packet(self, head: int, body: bytes, now: float) -> None:
@@ -127,8 +131,7 @@ class Connection:
             raise PacketError(f"packet {head:#04x} not served here", Reason.PROTOCOL_ERROR)
 
     def _before_connack(self, kind: int, head: int, body: bytes) -> None:
-        if self._authenticating:
-            # guide, differences: a client waits for CONNACK before it sends anything else.
+        if self._authenticating:  # as above: it did not wait for CONNACK
             raise PacketError("packet before CONNACK", Reason.PROTOCOL_ERROR)
         if kind != codec.CONNECT or head & 15:
             raise PacketError("the first packet is not CONNECT", Reason.PROTOCOL_ERROR)  # [MQTT-3.1.0-1]
@@ -302,7 +305,7 @@ class Connection:
             if expiry_s and not session.expiry_s:
                 raise PacketError("session expiry from 0 to more", Reason.PROTOCOL_ERROR)  # [MQTT-3.14.2-2]
             session.expiry_s = min(expiry_s, self._gateway.limits.session_expiry_max_s)
-        if reason != Reason.WITH_WILL:
+        if reason == Reason.SUCCESS:
             session.will = None  # [MQTT-3.1.2-8] [MQTT-3.14.4-3]
         self._end(lifecycle.CLIENT_INITIATED)
         self.out.close()

@@ -70,5 +70,9 @@ class Behaviour:
     """MQTT 5, QoS 1: PUBACK 0x87 is sent; both codes stand in AWS's tables."""
     refused_publish_cuts: bool = True
     """MQTT 5: DISCONNECT 0x87 follows (the only signal there is at QoS 0)."""
+    early_packet_cuts: bool = True
+    """A packet that comes along with CONNECT: the guide demands to wait for CONNACK and does not say what follows."""
+    policy_delay_s: float = 0
+    """How long a live connection is judged by the policies as they were; on AWS minutes may pass, by its caches."""
     retain_as_published: bool = False
     """MQTT 5's option is honoured; the guide says RETAIN is set only on the delivery that a SUBSCRIBE makes."""

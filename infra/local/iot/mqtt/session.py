@@ -41,9 +41,9 @@ class Outgoing:
     ) -> tuple[bytes, bytes]:
         """Return the halves for one MQTT 5 subscriber: with its topic alias and the seconds left to live.
 
-        The seconds may read 0 (developer guide, "MQTT": message expiry).
+        The seconds may read 0 (developer guide, "MQTT": message expiry); what goes out at once has lost none.
         """
-        left_s = None if now is None or self.expires_at is None else max(0, int(self.expires_at - now))
+        left_s = None if now is None or self.expires_at is None else max(0, round(self.expires_at - now))
         properties = frames.dump_publish_properties(self.message.properties, expiry_s=left_s, alias=alias)
         return _halves(topic, properties, self.message.payload, qos, retain=retain)
 

@@ -34,7 +34,7 @@ class Sessions:
         self._rates: dict[str, Rate] = {}
         self._timed: set[Session] = set()
         self._sweeping = False
-        gateway.authorizer.principals.on_change(self._forget_decisions)
+        gateway.authorizer.principals.on_change(self._changed)
 
     def find(self, client_id: str) -> Session | None:
         """Return a client's session."""
@@ -248,6 +248,12 @@ class Sessions:
             self._gateway.accept(will)
 
     # -- time and change -----------------------------------------------------------------------------------------------
+
+    def _changed(self) -> None:
+        if self._gateway.behaviour.policy_delay_s:
+            self._gateway.loop.call_later(self._gateway.behaviour.policy_delay_s, self._forget_decisions)
+        else:
+            self._forget_decisions()
 
     def _forget_decisions(self) -> None:
         for grants in self._grants:

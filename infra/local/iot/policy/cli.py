@@ -3,7 +3,6 @@
 import json
 import re
 import ssl
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from typing import Annotated, Any
@@ -27,7 +26,8 @@ def policy(
 ) -> None:
     """Say whether an IoT policy allows an action, and which statement decides."""
     if jsonl:
-        for answer in judge_lines(sys.stdin):
+        # A byte that is no UTF-8 spoils its own line only.
+        for answer in judge_lines(typer.get_text_stream("stdin", encoding="utf-8", errors="replace")):
             typer.echo(json.dumps(answer), nl=True)
         return
     if not (principal and action and resource):
@@ -54,7 +54,7 @@ def judge_lines(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
             continue
         try:
             decision = judge(json.loads(line))
-        except (PolicyError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (PolicyError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             yield {"error": f"{type(error).__name__}: {error}"}
         else:
             yield {"decision": "allow" if decision.allowed else "deny", "by": decision.by}
@@ -65,17 +65,30 @@ def judge(case: Mapping[str, Any]) -> Decision:
 
     Raises:
         PolicyError: the statements are none.
+        TypeError: action or resource is no text.
         ValueError: the context holds a key nobody reads.
     """
+    statements, action, resource = case["statements"], case["action"], case["resource"]
+    if not (isinstance(action, str) and isinstance(resource, str)):
+        raise TypeError("action and resource must be strings")
     return evaluate(
-        parse_statements(case["statements"], "statement"),
-        action=case["action"],
-        resource=case["resource"],
+        parse_statements([statements] if isinstance(statements, Mapping) else statements, "statement"),
+        action=action,
+        resource=resource,
         context=load_context(case.get("context") or {}),
     )
 
 
 _SPELLINGS = {
+    "iot:ClientId": "client_id",
+    "aws:SourceIp": "source_ip",
+    "iot:CertificateId": "certificate_id",
+    "iot:ConnectAttributes": "connect_attributes",
+    "iot:LastWillTopic": "last_will_topic",
+    "iot:Connection.Thing.ThingName": "thing",
+    "iot:Connection.Thing.ThingTypeName": "thing_type",
+    "iot:Connection.Thing.IsAttached": "attached",
+    "cognito-identity.amazonaws.com:sub": "cognito_sub",
     "thing_name": "thing",
     "thing_type_name": "thing_type",
     "type": "thing_type",
@@ -99,13 +112,21 @@ _FIELDS = (
 
 
 def load_context(raw: Mapping[str, Any]) -> Context:
-    """Return the context that a case describes; keys with a colon are condition keys by their own name.
+    """Return the context that a case describes; a condition key may stand by its own name, with its colon.
 
     Raises:
         ValueError: a key nobody reads.
     """
     left = {_SPELLINGS.get(key, key): value for key, value in raw.items()}
-    certificate = {name.removeprefix("iot:Certificate."): value for name, value in left.pop("cert", {}).items()}
+    certificate = {**left.pop("cert", {}), **_take(left, "iot:Certificate.")}
+    certificate = {name.removeprefix("iot:Certificate."): value for name, value in certificate.items()}
+    if attributes := _take(left, "iot:Connection.Thing.Attributes["):
+        named = {name.partition("[")[2].removesuffix("]"): value for name, value in attributes.items()}
+        left["attributes"] = {**left.get("attributes", {}), **named}
+    if left.get("connect_attributes") is not None:
+        left["connect_attributes"] = _many(left["connect_attributes"])
+    if left.get("attached") is not None:
+        left["attached"] = str(left["attached"]).lower() == "true"
     if "CertificateId" in certificate:
         left["certificate_id"] = certificate.pop("CertificateId")
     context = Context(
@@ -132,6 +153,10 @@ def _load_thing(left: dict[str, Any]) -> Thing | None:
     if facts.get("name") is None:
         return None
     return Thing(name=facts["name"], type_name=type_name, attributes=attributes or {})
+
+
+def _take(left: dict[str, Any], prefix: str) -> dict[str, Any]:
+    return {key: left.pop(key) for key in list(left) if key.startswith(prefix)}
 
 
 def _many(value: Any) -> tuple[str, ...]:
