@@ -63,6 +63,7 @@ class IotCore:
         loop = asyncio.get_running_loop()
         self.shadows = Shadows(self.gateway, clock, defer=loop.call_soon)
         self.rules = Rules(settings, clock, tag=lambda arn, tags: self.registry.state.tags.update({arn: dict(tags)}))
+        self.registry.state.holders["rule"] = lambda name: self.rules.engine.get(name) is not None
         self._hook = LambdaHook(settings)
         iot = IotApi(self.registry, rules=self.rules.handle)
         self.provisioning = Provisioning(self.registry, iot.call, self.gateway, self._hook)

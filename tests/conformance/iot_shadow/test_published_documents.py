@@ -82,6 +82,30 @@ def test_an_invalid_update_is_rejected_with_its_text_and_changes_nothing(case):
     assert device.ask("get") == before
 
 
+@pytest.mark.parametrize("names", [{"thing": "a b"}, {"thing": "x" * 129}, {"shadow": "a b"}, {"shadow": "x" * 65}])
+def test_a_name_that_no_shadow_can_have_is_rejected(names):
+    device = Device(names)
+    for operation in ("update", "get", "delete"):
+        answers = device.ask(operation, {"state": {"desired": {"a": 1}}})
+        assert list(answers) == [f"{operation}/rejected"]
+        assert answers[f"{operation}/rejected"]["code"] == 400
+    assert not device.shadows.names(device.thing)
+
+
+def test_a_delta_sent_back_is_not_looked_at():
+    device = Device({})
+    sent = {"desired": {"a": 1}, "reported": {"a": 2}}
+    answers = device.ask("update", {"state": {**sent, "delta": {"a": 1}}})
+    assert answers["update/accepted"]["state"] == sent
+    assert device.ask("update", {"state": {"delta": 1}})["update/rejected"]["code"] == 400
+
+
+def test_a_get_may_carry_anything():
+    device = Device({"current": {"state": {"desired": {"a": 1}}, "version": 1}})
+    for payload in (b"", b"rubbish", b"[1]", b'{"clientToken":"\\ud800"}', b"[" * 100_000):
+        assert "clientToken" not in device.ask("get", payload)["get/accepted"]
+
+
 @pytest.mark.parametrize("case", of("reject_raw"))
 def test_what_is_no_json_is_rejected(case):
     rejected = Device(case).ask("update", case["raw"].encode())["update/rejected"]
@@ -220,7 +244,8 @@ def test_the_eleventh_request_in_flight_on_one_connection_is_refused():
         (b'{"state":{"desired":{"a":NaN}}}', 400, "Invalid JSON"),
         (b'{"state":{"desired":{"a":1e999}}}', 400, "Invalid JSON"),
         (b'{"state":{"desired":{"a":"\\ud800"}}}', 400, "Invalid JSON"),
-        (b'{"state":' + b'{"a":' * 5000 + b"1" + b"}" * 5001, 400, "Invalid JSON"),
+        (b'{"state":' + b'{"a":' * 5000 + b"1" + b"}" * 5001, 400,
+         "JSON contains too many levels of nesting; maximum is 6"),
         (b'{"state":{"desired":{"a":' + b"9" * 5000 + b"}}}", 400, "Invalid JSON"),
         (b'{"state":{"desired":5}}', 400, "Desired node must be an object"),
         (b'{"state":{"desired":{}},"version":"1"}', 400, "Invalid version"),

@@ -99,6 +99,7 @@ def test_shadows_over_rest(data, served):
         data.update_thing_shadow(thingName="lamp", shadowName=name, payload=payload)["payload"].read()
     listed = data.list_named_shadows_for_thing(thingName="lamp", pageSize=1)
     assert listed["results"] == ["a"]
+    assert listed["timestamp"] == int(served.clock.time())
     assert data.list_named_shadows_for_thing(thingName="lamp", nextToken=listed["nextToken"])["results"] == ["b"]
     assert data.list_named_shadows_for_thing(thingName="unknown")["results"] == []
     gone = json.loads(data.delete_thing_shadow(thingName="lamp", shadowName="a")["payload"].read())

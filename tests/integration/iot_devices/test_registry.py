@@ -15,6 +15,7 @@ from infra.local.iot.certificates import CertificateAuthority, dump_pem
 from infra.local.iot.message import Principal
 
 DOCUMENT = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "iot:*", "Resource": "*"}]})
+ACCOUNT = "arn:aws:iot:us-east-1:123456789012"
 IDENTITY = "us-east-1:11111111-2222-3333-4444-555555555555"
 
 
@@ -87,6 +88,15 @@ def test_a_thing_type_is_deprecated_for_five_minutes_before_it_goes(iot, served)
     assert iot.list_thing_types()["thingTypes"] == []
 
 
+def test_a_thing_type_names_three_searchable_attributes(iot):
+    four = {"searchableAttributes": ["a", "b", "c", "d"]}
+    refused(iot.create_thing_type, "InvalidRequestException", thingTypeName="bulb", thingTypeProperties=four)
+    three = {"searchableAttributes": ["a", "b", "c"]}
+    iot.create_thing_type(thingTypeName="bulb", thingTypeProperties=three)
+    refused(iot.update_thing_type, "InvalidRequestException", thingTypeName="bulb", thingTypeProperties=four)
+    assert iot.describe_thing_type(thingTypeName="bulb")["thingTypeProperties"] == three
+
+
 def test_lists_come_in_pages(iot):
     for index in range(7):
         iot.create_thing(thingName=f"thing-{index}", attributePayload={"attributes": {"odd": str(index % 2)}})
@@ -98,7 +108,23 @@ def test_lists_come_in_pages(iot):
     assert len(iot.list_things(attributeName="odd")["things"]) == 7
     assert len(iot.list_things(attributeName="odd", attributeValue="", usePrefixAttributeValue=True)["things"]) == 7
     assert iot.list_things(attributeName="odd", attributeValue="9")["things"] == []
-    refused(iot.list_things, "InvalidRequestException", nextToken="rubbish!")
+    for token in ("rubbish!", "e30=", "Mg=="):  # no base64; no pair; of another service
+        refused(iot.list_things, "InvalidRequestException", nextToken=token)
+
+
+def test_whoever_deletes_page_by_page_misses_nothing(iot):
+    for index in range(7):
+        iot.create_thing(thingName=f"thing-{index}")
+    for page in iot.get_paginator("list_things").paginate(PaginationConfig={"PageSize": 3}):
+        for thing in page["things"]:
+            iot.delete_thing(thingName=thing["thingName"])
+    assert iot.list_things()["things"] == []
+    made = {iot.create_keys_and_certificate()["certificateId"] for _ in range(5)}
+    for page in iot.get_paginator("list_certificates").paginate(ascendingOrder=False, PaginationConfig={"PageSize": 2}):
+        for certificate in page["certificates"]:
+            made.remove(certificate["certificateId"])
+            iot.delete_certificate(certificateId=certificate["certificateId"])
+    assert made == set()
 
 
 @pytest.mark.parametrize("name", ["a b", "x" * 129, "a/b", "ä"])
@@ -143,6 +169,16 @@ def test_groups_stand_in_hierarchies_and_hold_things(iot):
         thingGroupProperties={},
         expectedVersion=1,
     )
+
+
+def test_groups_stand_seven_levels_deep(iot):
+    iot.create_thing_group(thingGroupName="level-1")
+    for level in range(2, 8):
+        iot.create_thing_group(thingGroupName=f"level-{level}", parentGroupName=f"level-{level - 1}")
+    refused(iot.create_thing_group, "InvalidRequestException", thingGroupName="level-8", parentGroupName="level-7")
+    iot.create_thing(thingName="lamp")
+    refused(iot.add_thing_to_thing_group, "InvalidRequestException", thingName="lamp")
+    refused(iot.add_thing_to_thing_group, "InvalidRequestException", thingGroupName="level-1")
 
 
 def test_a_certificate_with_keys_has_the_hash_of_its_der_as_id_and_fits_its_key(iot, served, tmp_path):
@@ -205,6 +241,7 @@ def test_policies_have_five_versions_one_of_which_counts(iot):
     made = iot.create_policy(policyName="all", policyDocument=DOCUMENT)
     assert made["policyVersionId"] == "1"
     refused(iot.create_policy, "ResourceAlreadyExistsException", policyName="all", policyDocument=DOCUMENT)
+    refused(iot.create_policy, "MalformedPolicyException", policyName="bad", policyDocument="[" * 2048)
     message = refused(iot.create_policy, "MalformedPolicyException", policyName="bad", policyDocument="{}")
     assert message.startswith("Policy document is Malformed")
     for number in range(2, 6):
@@ -253,6 +290,13 @@ def test_effective_policies_pool_the_principals_and_its_groups_ancestors(iot, se
     iot.attach_policy(policyName="house", target="arn:aws:iot:us-east-1:123456789012:thinggroup/house")
     effective = iot.get_effective_policies(principal=arn)["effectivePolicies"]
     assert [one["policyName"] for one in effective] == ["own", "house"]
+    of_thing = iot.get_effective_policies(thingName="lamp")["effectivePolicies"]
+    assert [one["policyName"] for one in of_thing] == ["house"]
+    iot.create_thing(thingName="other")
+    of_both = iot.get_effective_policies(principal=arn, thingName="other")["effectivePolicies"]
+    assert [one["policyName"] for one in of_both] == ["own"]
+    refused(iot.get_effective_policies, "ResourceNotFoundException", principal=arn, thingName="none")
+    refused(iot.get_effective_policies, "InvalidRequestException")
     certificate = x509.load_pem_x509_certificate(made["certificatePem"].encode())
     der = certificate.public_bytes(serialization.Encoding.DER)
     principal = served.registry.certificate(der)
@@ -310,6 +354,25 @@ def test_tags_given_at_creation_can_be_listed(iot):
     iot.tag_resource(resourceArn=arn, tags=[{"Key": "team", "Value": "x"}])
     iot.untag_resource(resourceArn=arn, tagKeys=["stage"])
     assert iot.list_tags_for_resource(resourceArn=arn)["tags"] == [{"Key": "team", "Value": "x"}]
+    refused(iot.tag_resource, "InvalidRequestException", resourceArn=arn, tags=tags_of(range(50)))
+    iot.delete_policy(policyName="all")
+    refused(iot.list_tags_for_resource, "ResourceNotFoundException", resourceArn=arn)
+    iot.create_policy(policyName="all", policyDocument=DOCUMENT)
+    assert iot.list_tags_for_resource(resourceArn=arn)["tags"] == []
+
+
+def tags_of(numbers):
+    return [{"Key": f"k{number}", "Value": "v"} for number in numbers]
+
+
+@pytest.mark.parametrize(
+    "arn", [f"{ACCOUNT}:policy/none", f"{ACCOUNT}:cert/x", "arn:aws:iot:eu-west-1:1:policy/all", "x"]
+)
+def test_what_is_not_there_takes_no_tags(iot, arn):
+    iot.create_policy(policyName="all", policyDocument=DOCUMENT)
+    refused(iot.tag_resource, "ResourceNotFoundException", resourceArn=arn, tags=tags_of([1]))
+    refused(iot.untag_resource, "ResourceNotFoundException", resourceArn=arn, tagKeys=["k1"])
+    refused(iot.list_tags_for_resource, "ResourceNotFoundException", resourceArn=arn)
 
 
 @pytest.mark.parametrize(
@@ -418,5 +481,6 @@ def test_what_is_no_request_is_refused_and_changes_nothing(served):
     assert ask("GET", "/things?maxResults=x") == invalid
     assert ask("GET", "/things?maxResults=251") == invalid
     assert ask("POST", "/certificates", b"{}") == invalid
+    assert ask("POST", "/things/lamp", b" " * 2**21) == (413, "RequestEntityTooLargeException")
     assert ask("GET", "/nothing/of/the/kind") == (501, "NotImplementedException")
     assert not served.registry.state.things

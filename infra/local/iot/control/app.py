@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from aiohttp import web
 
 from infra.local.iot.control.rest_json import dump_error
-from infra.local.iot.errors import IotError, NotEmulatedError
+from infra.local.iot.errors import IotError, NotEmulatedError, RefusedError
 from infra.local.wire import Caller, Handler, Request, Response
 
 MAX_BODY_BYTES = 1 << 20
@@ -23,6 +23,10 @@ def build_app(services: Mapping[str, Handler], *, secret: str) -> web.Applicatio
         if not hmac.compare_digest(headers.get("x-fieldline-secret", "").encode(), secret.encode()):
             return web.Response(status=403, text="this port is for the local cloud's own processes")
         service = headers.get("x-fieldline-service", "")
+        try:
+            body = await incoming.read()
+        except web.HTTPRequestEntityTooLarge as error:
+            return _dump(dump_error(RefusedError("RequestEntityTooLargeException", error.status, str(error.text))))
         path, _, query = incoming.raw_path.partition("?")
         request = Request(
             service=service,
@@ -30,15 +34,18 @@ def build_app(services: Mapping[str, Handler], *, secret: str) -> web.Applicatio
             path=path,
             query=query,
             headers=headers,
-            body=await incoming.read(),
+            body=body,
             caller=Caller(**json.loads(headers.get("x-fieldline-caller", '{"arn": "anonymous", "kind": "anonymous"}'))),
         )
-        answer = await _answer(services.get(service), request)
-        return web.Response(status=answer.status, headers=dict(answer.headers), body=answer.body)
+        return _dump(await _answer(services.get(service), request))
 
     app = web.Application(client_max_size=MAX_BODY_BYTES)
     app.router.add_route("*", "/{path:.*}", serve)
     return app
+
+
+def _dump(answer: Response) -> web.Response:
+    return web.Response(status=answer.status, headers=dict(answer.headers), body=answer.body)
 
 
 async def _answer(handler: Handler | None, request: Request) -> Response:

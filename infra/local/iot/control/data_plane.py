@@ -16,6 +16,8 @@ from infra.local.wire import Request, Response
 MAX_PAYLOAD_BYTES = 128 * 1024
 MAX_TOPIC_BYTES = 256
 MAX_TOPIC_SLASHES = 7
+SHADOW_NAMES_PAGE = 25
+"""Unless asked for another size; not documented for AWS IoT, so that of its engine for Greengrass."""
 BASIC_INGEST = "$aws/rules/"
 
 
@@ -53,6 +55,9 @@ class ShadowDocuments(Protocol):
 
     def names(self, thing: str) -> Sequence[str]:
         """Return the names of a thing's named shadows."""
+
+    def now_s(self) -> int:
+        """Return the time, epoch seconds."""
 
 
 class DataPlane:
@@ -140,8 +145,8 @@ class DataPlane:
         return {"payload": self._shadows.update(ask["thingName"], ask.get("shadowName"), ask["payload"])}
 
     def _list_shadows(self, ask: Ask) -> Answer:
-        names, token = page(self._shadows.names(ask["thingName"]), ask)
-        return {"results": names, "nextToken": token}
+        names, token = page(self._shadows.names(ask["thingName"]), ask, SHADOW_NAMES_PAGE)
+        return {"results": names, "nextToken": token, "timestamp": self._shadows.now_s()}
 
 
 def _summary(retained: Retained) -> Answer:

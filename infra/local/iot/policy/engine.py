@@ -92,7 +92,7 @@ def parse(document: str | Mapping[str, Any], name: str = "policy") -> tuple[Stat
             raise PolicyError(f"Policy document exceeds {MAX_DOCUMENT_CHARS} characters.")
         try:
             document = json.loads(document)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise PolicyError("Invalid JSON.") from error
     if not isinstance(document, Mapping) or set(document) - {"Version", "Id", "Statement"}:
         raise PolicyError("Invalid policy syntax.")

@@ -43,6 +43,7 @@ class Templates:
     def __init__(self, state: State) -> None:
         self._state = state
         self._templates: dict[str, ProvisioningTemplate] = {}
+        state.holders["provisioningtemplate"] = self._templates.__contains__
 
     def find(self, name: str) -> ProvisioningTemplate | None:
         """Return the template of that name, if there is one."""

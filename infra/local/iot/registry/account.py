@@ -1,10 +1,12 @@
 """What belongs to the account as a whole: its endpoint, and tags on what it holds."""
 
 from infra.local.config import Ports
-from infra.local.iot.errors import InvalidError, NotEmulatedError
+from infra.local.iot.errors import InvalidError, NotEmulatedError, NotFoundError
 from infra.local.iot.registry.state import Answer, Ask, State
 
 DATA_ENDPOINTS = {"iot:Data-ATS", "iot:Data"}
+MAX_TAGS = 50
+"""Of one resource. (API reference, "TagResource")."""
 
 
 class Account:
@@ -25,17 +27,23 @@ class Account:
 
     def tag_resource(self, ask: Ask) -> Answer:
         """Put tags on a resource."""
-        held = self._state.tags.setdefault(ask["resourceArn"], {})
-        held |= {tag["Key"]: tag.get("Value", "") for tag in ask["tags"]}
+        held = self._tags(ask) | {tag["Key"]: tag.get("Value", "") for tag in ask["tags"]}
+        if len(held) > MAX_TAGS:
+            raise InvalidError(f"A resource has at most {MAX_TAGS} tags.")
+        self._state.tags[ask["resourceArn"]] = held
         return {}
 
     def untag_resource(self, ask: Ask) -> Answer:
         """Take tags off a resource."""
         for key in ask["tagKeys"]:
-            self._state.tags.get(ask["resourceArn"], {}).pop(key, None)
+            self._tags(ask).pop(key, None)
         return {}
 
     def list_tags_for_resource(self, ask: Ask) -> Answer:
         """List a resource's tags."""
-        held = self._state.tags.get(ask["resourceArn"], {})
-        return {"tags": [{"Key": key, "Value": value} for key, value in held.items()]}
+        return {"tags": [{"Key": key, "Value": value} for key, value in self._tags(ask).items()]}
+
+    def _tags(self, ask: Ask) -> dict[str, str]:
+        if not self._state.holds(ask["resourceArn"]):
+            raise NotFoundError(f"Resource {ask['resourceArn']} not found.")
+        return self._state.tags.setdefault(ask["resourceArn"], {})

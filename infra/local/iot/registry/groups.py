@@ -4,6 +4,8 @@ from infra.local.iot.errors import ExistsError, InvalidError, RefusedError
 from infra.local.iot.registry.state import Answer, Ask, Group, State, ThingRecord, found, page
 
 MAX_GROUPS_OF_A_THING = 10
+MAX_DEPTH = 7
+"""Of a hierarchy of groups. (AWS IoT Core thing group quotas)."""
 
 
 class Groups:
@@ -18,6 +20,8 @@ class Groups:
         properties = dict(ask.get("thingGroupProperties", {}))
         if parent:
             found(self._state.groups, parent, "Thing group")
+            if len(self._state.lineage(parent)) >= MAX_DEPTH:
+                raise InvalidError(f"Thing group {name} would stand more than {MAX_DEPTH} levels deep")
         known = self._state.groups.get(name)
         if known and (known.parent, known.properties) != (parent, properties):
             raise ExistsError(f"Thing Group {name} already exists in current account with different properties")
@@ -103,7 +107,7 @@ class Groups:
 
     def update_thing_groups_for_thing(self, ask: Ask) -> Answer:
         """Put a thing into groups and take it out of others."""
-        thing = found(self._state.things, ask.get("thingName", ""), "Thing")
+        thing = self._thing(ask)
         leaving = [self._group({"thingGroupName": name}).name for name in ask.get("thingGroupsToRemove", ())]
         joining = [self._group({"thingGroupName": name}) for name in ask.get("thingGroupsToAdd", ())]
         before = dict(thing.groups)
@@ -146,10 +150,14 @@ class Groups:
 
     def _thing(self, ask: Ask) -> ThingRecord:
         name = ask.get("thingName") or ask.get("thingArn", "").rpartition("/")[2]
+        if not name:
+            raise InvalidError("A thing's name or ARN is required.")
         return found(self._state.things, name, "Thing")
 
     def _group(self, ask: Ask) -> Group:
         name = ask.get("thingGroupName") or ask.get("thingGroupArn", "").rpartition("/")[2]
+        if not name:
+            raise InvalidError("A thing group's name or ARN is required.")
         return found(self._state.groups, name, "Thing group")
 
     def _arn(self, name: str) -> str:

@@ -4,11 +4,11 @@ AWS IoT developer guide, "AWS IoT Core policies", "Managing AWS IoT policies" (A
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from infra.local.iot.errors import ExistsError, NotEmulatedError, RefusedError
+from infra.local.iot.errors import ExistsError, InvalidError, NotEmulatedError, RefusedError
 from infra.local.iot.policy import PolicyError, parse
-from infra.local.iot.registry.state import Answer, Ask, Policy, PolicyVersion, State, found, page
+from infra.local.iot.registry.state import Answer, Ask, Policy, PolicyVersion, State, ThingRecord, found, page
 
 MAX_VERSIONS = 5
 MAX_ATTACHED = 10
@@ -165,22 +165,26 @@ class Policies:
         return {"principals": targets, "nextMarker": marker}
 
     def get_effective_policies(self, ask: Ask) -> Answer:
-        """Return the policies that apply to a principal, its things' groups included."""
-        if not ask.get("principal"):
-            raise NotEmulatedError("GetEffectivePolicies without a principal")
-        principal = self._state.principal(ask["principal"])
+        """Return the policies that apply to a principal and its things' groups, or those of one thing."""
+        if ask.get("cognitoIdentityPoolId"):
+            raise NotEmulatedError("GetEffectivePolicies of a Cognito identity pool")
+        if not ask.keys() & {"principal", "thingName"}:
+            raise InvalidError("A principal or a thing's name is required.")
+        principal = self._state.principal(ask["principal"]) if "principal" in ask else None
+        things = [found(self._state.things, ask["thingName"], "Thing")] if "thingName" in ask else None
         return {
             "effectivePolicies": [
                 {**self._name(policy.name), "policyDocument": policy.versions[policy.default].document}
-                for policy in self.effective(principal)
+                for policy in self.effective(principal, things)
             ]
         }
 
-    def effective(self, principal: str) -> Iterator[Policy]:
+    def effective(self, principal: str | None, things: Iterable[ThingRecord] | None = None) -> Iterator[Policy]:
         """Yield every policy of a principal: its own, and those of the groups (and ancestors) of its things."""
-        groups = dict.fromkeys(name for thing in self._state.things_of(principal) for name in thing.groups)
-        targets = {principal}
-        for name in groups:
+        targets = {principal} if principal else set()
+        if things is None:
+            things = self._state.things_of(principal) if principal else ()
+        for name in {name for thing in things for name in thing.groups}:
             targets |= {self._group_arn(group.name) for group in self._state.lineage(name)}
         for policy in self._state.policies.values():
             if not targets.isdisjoint(policy.targets):

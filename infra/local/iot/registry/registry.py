@@ -71,7 +71,9 @@ class Registry:
             callback()
         answer = method(ask)
         if not method_name.startswith(_READING):
-            if tags := ask.get("tags"):
+            if method_name.startswith("delete_"):
+                self.state.forget_tags()
+            elif method_name.startswith("create_") and (tags := ask.get("tags")):
                 self._tag(answer, tags)
             self.changed()
         return answer

@@ -1,6 +1,7 @@
 """What the registry remembers, and what every family of operations needs of it: names to records, ARNs, pages."""
 
 import base64
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -124,11 +125,30 @@ class State:
     authorizers: dict[str, Authorizer] = field(default_factory=dict)
     default_authorizer: str | None = None
     tags: dict[str, dict[str, str]] = field(default_factory=dict)
+    """By ARN, of what ``holds`` knows."""
+    holders: dict[str, Callable[[str], bool]] = field(default_factory=dict)
+    """Of taggable resources that neighbouring rooms keep: kind to whether there is one of that name."""
     _attached: dict[str, list[ThingRecord]] | None = None
 
     def arn(self, kind: str, name: str) -> str:
         """Return the ARN of a resource of ours."""
         return f"arn:aws:iot:{self.region}:{ACCOUNT_ID}:{kind}/{name}"
+
+    def holds(self, arn: str) -> bool:
+        """Say whether a taggable resource of that ARN is there."""
+        kind, _, name = arn.removeprefix(self.arn("", "")[:-1]).partition("/")
+        own: dict[str, Mapping[str, object]] = {
+            "thinggroup": self.groups,
+            "thingtype": self.types,
+            "policy": self.policies,
+            "authorizer": self.authorizers,
+        }
+        known = name in own[kind] if kind in own else kind in self.holders and self.holders[kind](name)
+        return known and self.arn(kind, name) == arn
+
+    def forget_tags(self) -> None:
+        """Drop the tags of what has been deleted."""
+        self.tags = {arn: tags for arn, tags in self.tags.items() if self.holds(arn)}
 
     def principal(self, text: str) -> str:
         """Return a principal as it is remembered, if it exists: a certificate of ours, or an identity-pool identity.
@@ -178,8 +198,10 @@ def found(records: Mapping[Any, _T], name: object, what: str) -> _T:
     return record
 
 
-def page(items: Iterable[_T], ask: Ask) -> tuple[Sequence[_T], str | None]:
+def page(items: Iterable[_T], ask: Ask, default: int = DEFAULT_PAGE) -> tuple[Sequence[_T], str | None]:
     """Return the page an operation asks for, and the token (or marker) of the next one.
+
+    The token names the item the next page begins with: whoever deletes what is listed, page by page, misses nothing.
 
     Raises:
         InvalidError: the token is none of ours.
@@ -187,11 +209,24 @@ def page(items: Iterable[_T], ask: Ask) -> tuple[Sequence[_T], str | None]:
     everything = list(items)
     if ask.get("ascendingOrder") is False or ask.get("isAscendingOrder") is False:
         everything.reverse()
-    size = int(ask.get("maxResults") or ask.get("pageSize") or DEFAULT_PAGE)
-    token = ask.get("nextToken") or ask.get("marker")
+    size = int(ask.get("maxResults") or ask.get("pageSize") or default)
+    start = _start(everything, ask.get("nextToken") or ask.get("marker"))
+    end = start + size
+    if end >= len(everything):
+        return everything[start:], None
+    return everything[start:end], base64.b64encode(json.dumps([end, _key(everything[end])]).encode()).decode()
+
+
+def _start(items: Sequence[object], token: str | None) -> int:
+    if token is None:
+        return 0
     try:
-        start = int(base64.b64decode(token)) if token else 0
-    except ValueError as error:
+        position, key = json.loads(base64.b64decode(token, validate=True))
+        keys = [_key(item) for item in items]
+        return keys.index(key) if key in keys else int(position)
+    except (ValueError, TypeError) as error:
         raise InvalidError("Invalid nextToken.") from error
-    more = base64.b64encode(str(start + size).encode()).decode() if start + size < len(everything) else None
-    return everything[start : start + size], more
+
+
+def _key(item: object) -> str:
+    return str(getattr(item, "name", None) or getattr(item, "id", item))

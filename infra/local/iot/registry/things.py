@@ -10,6 +10,8 @@ from infra.local.iot.registry.state import Answer, Ask, State, ThingRecord, Thin
 
 MAX_ATTRIBUTES = 50
 MAX_ATTRIBUTES_UNTYPED = 3
+MAX_SEARCHABLE = 3
+"""Attributes that a thing type names as searchable. (API reference, "ThingTypeProperties")."""
 TYPE_DELETABLE_AFTER = timedelta(minutes=5)
 
 
@@ -121,9 +123,7 @@ class Things:
 
     def create_thing_type(self, ask: Ask) -> Answer:
         """Create a thing type; the same again is a success."""
-        name, properties = ask["thingTypeName"], dict(ask.get("thingTypeProperties", {}))
-        if "mqtt5Configuration" in properties:
-            raise NotEmulatedError("thing types with mqtt5Configuration")
+        name, properties = ask["thingTypeName"], _type_properties(ask)
         known = self._state.types.get(name)
         if known and known.properties != properties:
             raise ExistsError(f"Thing type {name} already exists in account with different properties")
@@ -147,7 +147,7 @@ class Things:
     def update_thing_type(self, ask: Ask) -> Answer:
         """Change a thing type's description and searchable attributes."""
         kind = found(self._state.types, ask["thingTypeName"], "Thing type")
-        kind.properties = {**kind.properties, **ask.get("thingTypeProperties", {})}
+        kind.properties = {**kind.properties, **_type_properties(ask)}
         return {}
 
     def deprecate_thing_type(self, ask: Ask) -> Answer:
@@ -204,6 +204,15 @@ class Things:
 
 def _attributes(ask: Ask) -> dict[str, str]:
     return dict(ask.get("attributePayload", {}).get("attributes", {}))
+
+
+def _type_properties(ask: Ask) -> Answer:
+    properties = dict(ask.get("thingTypeProperties", {}))
+    if "mqtt5Configuration" in properties:
+        raise NotEmulatedError("thing types with mqtt5Configuration")
+    if len(properties.get("searchableAttributes", ())) > MAX_SEARCHABLE:
+        raise InvalidError(f"A thing type has at most {MAX_SEARCHABLE} searchable attributes.")
+    return properties
 
 
 def _check_version(ask: Ask, version: int, name: str) -> None:

@@ -82,9 +82,7 @@ class TopicRules:
             raise Refusal("ResourceAlreadyExistsException", f"Rule already exists: {name}", 409)
         rule = await self._build(name, _payload(request))
         self._engine.put(rule)
-        tags = dict(parse_qsl(request.headers.get("x-amz-tagging", "")))
-        if tags:
-            self._tag(rule.arn, tags)
+        self._tag(rule.arn, dict(parse_qsl(request.headers.get("x-amz-tagging", ""))))
         return json_response({})
 
     async def _replace(self, name: str, request: Request) -> Response:

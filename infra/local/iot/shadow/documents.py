@@ -12,6 +12,7 @@ from typing import Any
 MAX_STATE_BYTES = 8192
 """Of minified desired plus minified reported; metadata, version and token do not count."""
 MAX_DEPTH = 6
+TOO_DEEP = f"JSON contains too many levels of nesting; maximum is {MAX_DEPTH}"
 MAX_TOKEN_BYTES = 64
 SECTIONS = ("desired", "reported")
 Document = dict[str, Any]
@@ -82,6 +83,7 @@ def load_token(payload: bytes) -> str | None:
     """
     try:
         request = json.loads(payload)
+        _minified(request)  # a lone surrogate has no encoding
     except (ValueError, RecursionError):
         return None
     return _token(request) if isinstance(request, dict) else None
@@ -103,7 +105,7 @@ def load_update(payload: bytes) -> UpdateRequest:
     version = request.get("version")
     if version is not None and (type(version) is not int or version < 0):
         raise ShadowError(400, "Invalid version", token)
-    patch = dict.fromkeys(SECTIONS) if state is None else {name: state[name] for name in SECTIONS if name in state}
+    patch = dict.fromkeys(SECTIONS) if state is None else state
     return UpdateRequest(patch=patch, state=state, version=version, client_token=token)
 
 
@@ -169,7 +171,9 @@ def _load_json(payload: bytes) -> Document:
     try:
         request = json.loads(text, parse_constant=_no_number, parse_float=_finite)
         _minified(request)  # a lone surrogate has no encoding
-    except (ValueError, RecursionError) as error:
+    except RecursionError as error:
+        raise ShadowError(400, TOO_DEEP) from error
+    except ValueError as error:
         raise ShadowError(400, "Invalid JSON") from error
     if not isinstance(request, dict):
         raise ShadowError(400, "Invalid JSON")
@@ -188,10 +192,10 @@ def _finite(text: str) -> float:
 
 
 def _token(request: Document) -> str | None:
-    token = request.get("clientToken")
-    if token is None and "clientToken" not in request:
+    if "clientToken" not in request:
         return None
-    if not isinstance(token, str) or len(token.encode(errors="surrogatepass")) > MAX_TOKEN_BYTES:
+    token = request["clientToken"]
+    if not isinstance(token, str) or len(token.encode()) > MAX_TOKEN_BYTES:
         raise ShadowError(400, "Invalid clientToken")
     return token
 
@@ -204,8 +208,10 @@ def _state(request: Document) -> Document | None:
         return None
     if not isinstance(state, dict):
         raise ShadowError(400, "State node must be an object")
-    if set(state) - set(SECTIONS):
+    # A delta sent back with the document it came in is not looked at, as in the engine for Greengrass.
+    if set(state) - {*SECTIONS, "delta"} or not isinstance(state.get("delta"), dict | None):
         raise ShadowError(400, "State contains an invalid node")
+    state = {name: state[name] for name in SECTIONS if name in state}
     for section in SECTIONS:
         value = state.get(section)
         if value is not None and not isinstance(value, dict):
@@ -219,7 +225,7 @@ def _check(value: Any, depth: int = 0) -> None:
     if not isinstance(value, dict | list):
         return
     if depth >= MAX_DEPTH:
-        raise ShadowError(400, f"JSON contains too many levels of nesting; maximum is {MAX_DEPTH}")
+        raise ShadowError(400, TOO_DEEP)
     if isinstance(value, list) and None in value:
         raise ShadowError(400, "State contains an invalid node")
     for one in value.values() if isinstance(value, dict) else value:

@@ -21,6 +21,8 @@ MAX_IN_FLIGHT = 10
 """Unanswered requests on one connection."""
 VERSION_KEPT_FOR = timedelta(hours=48)
 _TOPIC = re.compile(r"\$aws/things/([^/]+)/shadow/(?:name/([^/]+)/)?(get|update|delete)")
+_NAMES = re.compile(r"[a-zA-Z0-9:_-]{1,128}"), re.compile(r"[$a-zA-Z0-9:_-]{1,64}")
+"""Of things and of named shadows. (API reference, "UpdateThingShadow")."""
 _REST_CODES = {
     400: "InvalidRequestException",
     404: "ResourceNotFoundException",
@@ -108,6 +110,10 @@ class Shadows:
             if owner == thing and name is not None and kept.deleted_at is None
         )
 
+    def now_s(self) -> int:
+        """Return the time as documents carry it: epoch seconds."""
+        return int(self._clock.time())
+
     def _serve_in_flight(self, client: str, message: Message) -> None:
         self._in_flight[client] -= 1
         if not self._in_flight[client]:
@@ -118,6 +124,7 @@ class Shadows:
         thing, name, operation = _parts(message.topic)
         key = (thing, name)
         try:
+            _check_names(key)
             if operation == "update":
                 answer = self._update(key, message.payload)
             else:
@@ -129,11 +136,11 @@ class Shadows:
             self._publish(f"{message.topic}/accepted", answer)
 
     def _get(self, key: Key, token: str | None) -> Document:
-        return documents.get(self._existing(key, token), token, self._now_s())
+        return documents.get(self._existing(key, token), token, self.now_s())
 
     def _update(self, key: Key, payload: bytes) -> Document:
         request = documents.load_update(payload)
-        outcome = documents.update(self._current(key), request, self._now_s())
+        outcome = documents.update(self._current(key), request, self.now_s())
         self._kept[key] = _Kept(outcome.shadow)
         topic = f"{_prefix(key)}/update"
         if outcome.delta:
@@ -144,7 +151,7 @@ class Shadows:
     def _delete(self, key: Key, token: str | None) -> Document:
         shadow = self._existing(key, token)
         self._kept[key] = _Kept(Shadow(version=shadow.version), self._clock.now())
-        return documents.delete(shadow, token, self._now_s())
+        return documents.delete(shadow, token, self.now_s())
 
     def _current(self, key: Key) -> Shadow:
         """Return the shadow to update: of a new one nothing, of a deleted one the version for 48 hours."""
@@ -167,13 +174,10 @@ class Shadows:
             raise RefusedError(_REST_CODES[error.code], error.code, str(error)) from error
 
     def _reject(self, topic: str, error: ShadowError) -> None:
-        self._publish(f"{topic}/rejected", error.document(self._now_s()))
+        self._publish(f"{topic}/rejected", error.document(self.now_s()))
 
     def _publish(self, topic: str, document: Document) -> None:
         self._broker.publish(Message(topic=topic, payload=documents.dump(document), qos=1))
-
-    def _now_s(self) -> int:
-        return int(self._clock.time())
 
 
 def _parts(topic: str) -> tuple[str, str | None, str]:
@@ -181,6 +185,12 @@ def _parts(topic: str) -> tuple[str, str | None, str]:
     if found is None:
         raise ValueError(f"not a shadow topic: {topic}")  # callers ask ``accepts`` first
     return found[1], found[2], found[3]
+
+
+def _check_names(key: Key) -> None:
+    for what, pattern, name in zip(("thing", "shadow"), _NAMES, key, strict=True):
+        if name is not None and not pattern.fullmatch(name):
+            raise ShadowError(400, f"Invalid {what} name: it must match {pattern.pattern}")
 
 
 def _prefix(key: Key) -> str:
