@@ -12,7 +12,8 @@ import typer
 from infra.local import config
 from infra.local.cli import parse_ports
 from infra.local.cloud import CloudError, LocalCloud, build_settings
-from scripts.main_job.run import CONSOLE, MainJob, Plan, is_whole
+from scripts.main_job.run import MainJob, Plan, is_whole
+from scripts.main_job.screen import CONSOLE, tell
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -41,12 +42,13 @@ def main(
     )
     started = time.monotonic()
     try:
-        with LocalCloud(settings, lambda line: CONSOLE.print(f"  {line}", markup=False, soft_wrap=True)) as cloud:
+        made: list[str] = []
+        with LocalCloud(settings, made.append) as cloud:
             ready_s = time.monotonic() - started
-            CONSOLE.print(f"ready in {ready_s:.1f} s")
+            tell(f"ready in {ready_s:.1f} s: infra/template.yaml is deployed, {len(made)} resources")
             summary = asyncio.run(MainJob(plan, cloud).run())
     except CloudError as error:
-        CONSOLE.print(f"error: {error}", markup=False, soft_wrap=True)
+        tell(f"error: {error}")
         raise typer.Exit(1) from error
     summary["ready_s"] = round(ready_s, 2)
     print(json.dumps(summary, indent=2))

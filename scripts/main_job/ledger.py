@@ -9,6 +9,8 @@ from typing import Any
 from device_client.simulator.fleet import Acknowledged
 
 DRAIN_TIMEOUT_S = 60.0
+_LATE_MS = 60_000
+"""Buckets may reach the table in another order than they began; a look back of so much misses none for long."""
 
 
 @dataclass(slots=True)
@@ -18,6 +20,8 @@ class Ledger:
     dynamodb: Any
     table: str
     latencies_ms: list[float] = field(default_factory=list)
+    seen: Counter[tuple[str, str]] = field(default_factory=Counter)
+    _newest_ms: dict[str, int] = field(default_factory=dict)
 
     def key(self, bucket: Acknowledged) -> tuple[str, str]:
         """Return the item's key: thing, and t0, boot and seq as the device sent them."""
@@ -35,17 +39,26 @@ class Ledger:
                 return
             time.sleep(0.005)
 
+    def look(self, things: Iterable[str]) -> None:
+        """Add to `seen` what has come to the table since the last look, without reading the rest again."""
+        for thing in things:
+            newest_ms = self._newest_ms.get(thing, 0)
+            found = self._items(thing, from_ms=max(0, newest_ms - _LATE_MS))
+            self.seen.update(dict.fromkeys(set(found) - set(self.seen), 1))
+            self._newest_ms[thing] = max([newest_ms, *(int(sort[:13]) for _, sort in found)])
+
     def items(self, things: Iterable[str]) -> Counter[tuple[str, str]]:
         """Return how often each bucket stands in the table."""
+        return sum((self._items(thing, from_ms=0) for thing in things), Counter[tuple[str, str]]())
+
+    def _items(self, thing: str, *, from_ms: int) -> Counter[tuple[str, str]]:
         found: Counter[tuple[str, str]] = Counter()
-        pages = self.dynamodb.get_paginator("query")
-        for thing in things:
-            for page in pages.paginate(
-                TableName=self.table,
-                KeyConditionExpression="thing = :t",
-                ExpressionAttributeValues={":t": {"S": thing}},
-                ProjectionExpression="thing, #b",
-                ExpressionAttributeNames={"#b": "bucket"},
-            ):
-                found.update((item["thing"]["S"], item["bucket"]["S"]) for item in page["Items"])
+        for page in self.dynamodb.get_paginator("query").paginate(
+            TableName=self.table,
+            KeyConditionExpression="thing = :t AND #b >= :from",
+            ExpressionAttributeValues={":t": {"S": thing}, ":from": {"S": f"{from_ms:013d}"}},
+            ProjectionExpression="thing, #b",
+            ExpressionAttributeNames={"#b": "bucket"},
+        ):
+            found.update((item["thing"]["S"], item["bucket"]["S"]) for item in page["Items"])
         return found

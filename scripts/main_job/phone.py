@@ -1,7 +1,9 @@
 """What a phone does: sign up, sign in, call the HTTP API."""
 
+import asyncio
 import json
 import secrets
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -49,13 +51,21 @@ class Phone:
         self.token = srp.authenticate_user()["AuthenticationResult"]["AccessToken"]
 
     async def call(self, http: aiohttp.ClientSession, method: str, path: str, **arguments: Any) -> Any:
-        """Call the HTTP API and return the document it answers."""
+        """Call the HTTP API and return the document it answers; sign in again when the token has run out."""
+        status, document = await self._ask(http, method, path, arguments)
+        if status == HTTPStatus.UNAUTHORIZED:
+            await asyncio.to_thread(self.sign_in)
+            status, document = await self._ask(http, method, path, arguments)
+        if status >= HTTPStatus.BAD_REQUEST:
+            raise CloudError(f"{method} {path} answered {status}: {json.dumps(document)}")
+        return document
+
+    async def _ask(
+        self, http: aiohttp.ClientSession, method: str, path: str, arguments: dict[str, Any]
+    ) -> tuple[int, Any]:
         headers = {"authorization": f"Bearer {self.token}"}
         async with http.request(method, self._api + path, headers=headers, **arguments) as answer:
-            document = await answer.json(content_type=None)
-            if answer.status >= 400:  # noqa: PLR2004 - where HTTP's errors begin
-                raise CloudError(f"{method} {path} answered {answer.status}: {json.dumps(document)}")
-            return document
+            return answer.status, await answer.json(content_type=None)
 
     async def pages(self, http: aiohttp.ClientSession, path: str, **query: str) -> list[Any]:
         """Return the items of every page."""

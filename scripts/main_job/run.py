@@ -2,9 +2,7 @@
 
 import asyncio
 import contextlib
-import json
 import signal
-import statistics
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -12,23 +10,21 @@ from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
-from rich.console import Console
+from rich.console import Group
 from rich.live import Live
-from rich.table import Table
 
 from device_client.config import TelemetrySettings
 from device_client.connection.mqtt import MqttConnection
 from device_client.simulator.fleet import Acknowledged, Fleet
-from infra.local.cli import endpoints
-from infra.local.cloud import CloudError, LocalCloud
+from infra.local.cloud import LocalCloud
 from scripts.main_job.factory import Device, Operator
 from scripts.main_job.ledger import DRAIN_TIMEOUT_S, Ledger
 from scripts.main_job.phone import Phone
+from scripts.main_job.screen import CONSOLE, build_tables, percentiles, show_doors, tell
 
 PROBES_AT_ONCE = 4
 SPARE = "thermostat-spare"
 """A device that is provisioned and claimed but not run: the printed ``mosquitto_pub`` line takes its place."""
-CONSOLE = Console(stderr=True, highlight=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +54,6 @@ class MainJob:
         self._devices: list[Device] = []
         self._things: list[str] = []
         self._latest: dict[str, Any] = {}
-        self._listed = 0
 
     async def run(self) -> dict[str, Any]:
         """Run it; return the summary."""
@@ -68,17 +63,17 @@ class MainJob:
         pace = TelemetrySettings(sample_every_s=self._plan.sample_every_s, flush_readings=self._plan.flush_readings)
         *self._devices, self._spare = await asyncio.to_thread(self._operator.provision, [*things, SPARE], pace, folder)
         self._things = things
-        CONSOLE.print(f"provisioned {len(self._devices)} devices, each with a certificate of its own")
+        tell(f"provisioned {len(self._devices)} devices, each with a certificate of its own")
         await asyncio.to_thread(self._phone.sign_up)
         await asyncio.to_thread(self._phone.sign_in)
-        CONSOLE.print(f"{self._phone.email} signed up, confirmed and signed in (SRP)")
+        tell(f"{self._phone.email} signed up, confirmed and signed in (SRP)")
         async with aiohttp.ClientSession() as http:
             for device in [*self._devices, self._spare]:
                 claim = {"thing": device.settings.thing, "secret": device.secret}
                 await self._phone.call(http, "POST", "/v1/devices/claim", json=claim)
-            CONSOLE.print(f"{self._phone.email} claimed {len(self._devices)} devices")
+            tell(f"{self._phone.email} claimed {len(self._devices)} devices")
             self._catch_signals()
-            self._print_doors()
+            show_doors(self._settings, self._phone, self._spare)
             fleet = self._build_fleet()
             try:
                 await self._watch(fleet, http)
@@ -111,24 +106,6 @@ class MainJob:
         if not done.cancelled() and (error := done.exception()) is not None:
             CONSOLE.print(f"[red]reading the table failed: {error}[/red]")
 
-    def _print_doors(self) -> None:
-        for name, where in endpoints(self._settings).items():
-            CONSOLE.print(f"  {name:<28} {where}")
-        device = self._spare.settings
-        topic = f"$aws/rules/{device.stage}_telemetry/dt/{device.stage}/{device.thing}/telemetry"
-        reading = '{"v":1,"boot":"00c0ffee","seq":0,"t0":\'$(date +%s)\'000,"dt":[0],"m":{"temperature_c":[21.5]}}'
-        files = f"--cafile {device.ca} --cert {device.certificate} --key {device.private_key}"
-        CONSOLE.print(f"\nTry it, as the phone and as the device {SPARE}:", soft_wrap=True)
-        CONSOLE.print(
-            f"  curl -H 'authorization: Bearer {self._phone.token}' http://127.0.0.1:{self._settings.ports.http_api}/v1/devices",
-            soft_wrap=True, markup=False,
-        )  # fmt: skip
-        CONSOLE.print(
-            f"  mosquitto_pub -h 127.0.0.1 -p {device.port} {files} -i {device.thing} -q 1 -t '{topic}' -m '{reading}'",
-            soft_wrap=True, markup=False,
-        )  # fmt: skip
-        CONSOLE.print(f"  sign-in: {self._phone.email} / {self._phone.password}\n", soft_wrap=True, markup=False)
-
     async def _watch(self, fleet: Fleet, http: aiohttp.ClientSession) -> None:
         loop = asyncio.get_running_loop()
         for failure in await fleet.start():
@@ -138,32 +115,17 @@ class MainJob:
             while not self._stopping.is_set() and loop.time() < ends_at:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._stopping.wait(), min(1.0, max(0.0, ends_at - loop.time())))
-                await self._look(http)
                 if live is not None:
-                    live.update(self._table(fleet), refresh=True)
+                    live.update(await self._look(fleet, http), refresh=True)
 
-    async def _look(self, http: aiohttp.ClientSession) -> None:
-        """See what the phone sees: its devices, and the newest reading of a few of them."""
-        self._listed = len(await self._phone.pages(http, "/v1/devices"))
+    async def _look(self, fleet: Fleet, http: aiohttp.ClientSession) -> Group:
+        """See what is in the table, and what the phone sees: the newest reading of a few of its devices."""
         for thing in self._things[:5]:
-            with contextlib.suppress(CloudError):  # no reading yet
-                self._latest[thing] = await self._phone.call(http, "GET", f"/v1/devices/{thing}/readings/latest")
-
-    def _table(self, fleet: Fleet) -> Table:
+            self._latest[thing] = await self._phone.call(http, "GET", f"/v1/devices/{thing}/readings/latest")
+        await asyncio.to_thread(self._ledger.look, self._things)
         counts = fleet.counts()
-        p50, p99 = _percentiles(self._ledger.latencies_ms)
-        table = Table(title="Fieldline, live (Ctrl-C ends it)")
-        for column in ("devices online", "messages acknowledged", "readings acknowledged", "device to table p50 / p99"):
-            table.add_column(column)
-        table.add_row(
-            f"{counts.devices_connected} of {len(self._devices)}",
-            str(counts.messages_acknowledged),
-            str(counts.readings_acknowledged),
-            f"{p50:.0f} / {p99:.0f} ms" if p50 is not None and p99 is not None else "no message yet",
-        )
-        for thing, latest in self._latest.items():
-            table.add_row(thing, "latest reading", json.dumps(latest["reading"]), "through the HTTP API")
-        return table
+        readings = sum(len(bucket.at_ms) for bucket in counts.buckets if self._ledger.key(bucket) in self._ledger.seen)
+        return build_tables(counts, len(self._devices), readings, self._ledger.latencies_ms, self._latest)
 
     async def _settle(self, fleet: Fleet, http: aiohttp.ClientSession) -> dict[str, Any]:
         """Wait until everything acknowledged is in the table, then have the phone read it back."""
@@ -178,7 +140,7 @@ class MainJob:
         read = await self._read_back(http)
         expected = Counter({(bucket.thing, at_ms): 0 for bucket in counts.buckets for at_ms in bucket.at_ms})
         expected.update((bucket.thing, at_ms) for bucket in counts.buckets for at_ms in bucket.at_ms)
-        p50, p99 = _percentiles(self._ledger.latencies_ms)
+        p50, p99 = percentiles(self._ledger.latencies_ms)
         listed = {item["thing"] for item in await self._phone.pages(http, "/v1/devices")}
         return {
             "devices_connected": counts.devices_connected,
@@ -202,13 +164,6 @@ class MainJob:
             items = await self._phone.pages(http, f"/v1/devices/{thing}/readings", limit="100")
             read.update((thing, int(item["at_ms"])) for item in items)
         return read
-
-
-def _percentiles(values: list[float]) -> tuple[float | None, float | None]:
-    if len(values) < 2:  # noqa: PLR2004 - quantiles of one value say nothing
-        return (values[0], values[0]) if values else (None, None)
-    cuts = statistics.quantiles(values, n=100, method="inclusive")
-    return round(cuts[49], 1), round(cuts[98], 1)
 
 
 def is_whole(summary: dict[str, Any], devices: int) -> bool:
