@@ -1,35 +1,40 @@
 """In which order the resources of a template can be made: pure."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from infra.local.template.errors import TemplateError
 from infra.local.template.intrinsics import PSEUDO, references
 
 
-def dependencies(resources: Mapping[str, Any], parameters: frozenset[str]) -> dict[str, frozenset[str]]:
+def dependencies(
+    resources: Mapping[str, Any],
+    parameters: frozenset[str],
+    absent: frozenset[str] = frozenset(),
+    holds: Callable[[str], bool] | None = None,
+) -> dict[str, frozenset[str]]:
     """Return for each logical id those that must stand before it: what it refers to, and its ``DependsOn``.
+
+    ``absent`` are the resources that their conditions leave out: nobody waits for one, and nobody may refer to one
+    except in a branch of ``Fn::If`` that is not taken, as ``holds`` tells.
 
     Raises:
         TemplateError: a reference leads nowhere, or resources wait for one another.
     """
-    needs = {
-        logical_id: _needs_of(logical_id, resource, resources, parameters) for logical_id, resource in resources.items()
-    }
+    needs = {}
+    for logical_id, resource in resources.items():
+        declared = resource.get("DependsOn", [])
+        named = set(references(resource.get("Properties", {}), holds)) - parameters - PSEUDO - {"AWS::NoValue"}
+        if left_out := sorted(named & absent):
+            raise TemplateError(logical_id, f"refers to {left_out[0]}, which its condition leaves out")
+        wanted = named | ({declared} if isinstance(declared, str) else set(declared)) - absent
+        if nowhere := sorted(wanted - resources.keys()):
+            raise TemplateError(
+                logical_id, f"refers to {nowhere[0]}, which is no parameter or resource of this template"
+            )
+        needs[logical_id] = frozenset(wanted)
     _refuse_circles(needs)
     return needs
-
-
-def _needs_of(
-    logical_id: str, resource: Mapping[str, Any], resources: Mapping[str, Any], parameters: frozenset[str]
-) -> frozenset[str]:
-    declared = resource.get("DependsOn", [])
-    wanted = set(references(resource.get("Properties", {}))) - parameters - PSEUDO - {"AWS::NoValue"}
-    wanted.update([declared] if isinstance(declared, str) else declared)
-    for name in sorted(wanted):
-        if name not in resources:
-            raise TemplateError(logical_id, f"refers to {name}, which is no parameter or resource of this template")
-    return frozenset(wanted)
 
 
 def _refuse_circles(needs: Mapping[str, frozenset[str]]) -> None:

@@ -13,20 +13,12 @@ from infra.local.template.errors import TemplateError
 
 NO_VALUE = object()
 """What ``AWS::NoValue`` becomes: the property or list entry that holds it disappears."""
+UNKNOWN = "\ue000"
+"""Stands in a rehearsal for what only the finished resource will tell; no template holds this private character."""
 
 PSEUDO = frozenset(f"AWS::{name}" for name in ("AccountId", "Partition", "Region", "StackId", "StackName", "URLSuffix"))
 VARIABLE = re.compile(r"\$\{(!?)([^}]*)\}")
 DYNAMIC = re.compile(r"\{\{resolve:[^}]*\}\}")
-REFUSED = (
-    "Fn::GetAZs",
-    "Fn::ImportValue",
-    "Fn::Cidr",
-    "Fn::Transform",
-    "Fn::Length",
-    "Fn::ToJsonString",
-    "Fn::ForEach",
-    "Fn::ValueOf",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +38,8 @@ class Resolver:
     mappings: Mapping[str, Any] = field(default_factory=dict)
     conditions: Mapping[str, Any] = field(default_factory=dict)
     resources: dict[str, Physical] = field(default_factory=dict)
+    rehearsal: bool = False
+    """Resolve both branches of every ``Fn::If``, and let what hangs on ``UNKNOWN`` values pass."""
 
     def resolve(self, logical_id: str, value: Any, path: str = "") -> Any:
         """Return ``value`` with every function replaced by what it yields; ``NO_VALUE`` where nothing is left.
@@ -60,14 +54,25 @@ class Resolver:
             raise TemplateError(logical_id, "dynamic references ({{resolve:…}}) are not carried", path)
         if not isinstance(value, dict):
             return value
-        if len(value) == 1:
-            name, argument = next(iter(value.items()))
-            if name in FUNCTIONS:
-                return FUNCTIONS[name](self, _Place(logical_id, path), argument)
-            if name in REFUSED or str(name).startswith("Fn::"):
-                raise TemplateError(logical_id, f"the function {name} is not carried", path)
+        function = next((name for name in value if name == "Ref" or str(name).startswith("Fn::")), None)
+        if function is not None:
+            return self._call(_Place(logical_id, path), function, value)
         pairs = {key: self.resolve(logical_id, entry, f"{path}.{key}".lstrip(".")) for key, entry in value.items()}
         return {key: entry for key, entry in pairs.items() if entry is not NO_VALUE}
+
+    def _call(self, place: "_Place", function: str, value: Mapping[str, Any]) -> Any:
+        if function not in FUNCTIONS:
+            raise place.error(f"the function {function} is not carried")
+        if len(value) > 1:
+            raise place.error(f"{function} stands alone, and not beside {', '.join(sorted(value.keys() - {function}))}")
+        try:
+            return FUNCTIONS[function](self, place, value[function])
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+            raise place.error(f"{function} does not take {value[function]!r}") from None
+
+    def is_true(self, condition: str) -> bool:
+        """Return whether a condition that is known to be defined holds."""
+        return self.holds(condition, condition)
 
     def holds(self, name: str, logical_id: str, path: str = "") -> bool:
         """Return whether the condition ``name``, which stands at the place named, is true.
@@ -144,12 +149,16 @@ def _select(resolver: Resolver, place: _Place, argument: Any) -> Any:
     try:
         return values[int(index)]
     except (IndexError, ValueError):
+        if resolver.rehearsal and any(UNKNOWN in str(value) for value in values):
+            return UNKNOWN
         raise place.error(f"Fn::Select has no entry {index} in {values}") from None
 
 
 def _if(resolver: Resolver, place: _Place, argument: Any) -> Any:
     condition, when_true, when_false = argument
-    chosen = when_true if resolver.holds(condition, place.logical_id, place.path) else when_false
+    chosen, other = (when_true, when_false)[:: 1 if resolver.holds(condition, place.logical_id, place.path) else -1]
+    if resolver.rehearsal:
+        resolver.resolve(place.logical_id, other, place.path)
     return resolver.resolve(place.logical_id, chosen, place.path)
 
 
@@ -181,11 +190,11 @@ def _truth(resolver: Resolver, place: _Place, argument: Any) -> bool:
 
 
 def _all(resolver: Resolver, place: _Place, argument: Any) -> bool:
-    return all(_truth(resolver, place, entry) for entry in argument)
+    return False not in [_truth(resolver, place, entry) for entry in argument]  # each entry is looked at
 
 
 def _any(resolver: Resolver, place: _Place, argument: Any) -> bool:
-    return any(_truth(resolver, place, entry) for entry in argument)
+    return True in [_truth(resolver, place, entry) for entry in argument]
 
 
 def _text(value: Any) -> str:
@@ -209,26 +218,35 @@ FUNCTIONS: Mapping[str, Callable[[Resolver, _Place, Any], Any]] = {
 }
 
 
-def references(value: Any) -> Iterator[str]:
-    """Yield every name that ``value`` refers to: of parameters, pseudo parameters and resources alike."""
+def references(value: Any, holds: Callable[[str], bool] | None = None) -> Iterator[str]:
+    """Yield every name that ``value`` refers to: of parameters, pseudo parameters and resources alike.
+
+    With ``holds``, which says whether a condition does, only the branch of an ``Fn::If`` that is taken counts.
+    """
     if isinstance(value, list):
         for entry in value:
-            yield from references(entry)
+            yield from references(entry, holds)
     elif isinstance(value, dict):
         for name, entry in value.items():
-            if name == "Ref" and isinstance(entry, str):
-                yield entry
-            elif name == "Fn::GetAtt":
-                yield entry.split(".")[0] if isinstance(entry, str) else entry[0]
-            elif name == "Fn::Sub":
-                yield from _sub_references(entry)
-            else:
-                yield from references(entry)
+            yield from _entry_references(name, entry, holds)
 
 
-def _sub_references(argument: Any) -> Iterator[str]:
+def _entry_references(name: str, entry: Any, holds: Callable[[str], bool] | None) -> Iterator[str]:
+    if name == "Ref" and isinstance(entry, str):
+        yield entry
+    elif name == "Fn::GetAtt":
+        yield entry.split(".")[0] if isinstance(entry, str) else entry[0]
+    elif name == "Fn::Sub":
+        yield from _sub_references(entry, holds)
+    elif name == "Fn::If" and holds is not None:
+        yield from references(entry[1] if holds(entry[0]) else entry[2], holds)
+    else:
+        yield from references(entry, holds)
+
+
+def _sub_references(argument: Any, holds: Callable[[str], bool] | None) -> Iterator[str]:
     text, given = (argument, {}) if isinstance(argument, str) else argument
-    yield from references(given)
+    yield from references(given, holds)
     for literal, name in VARIABLE.findall(text):
         if not literal and name not in given:
             yield name.split(".")[0]

@@ -9,6 +9,10 @@ from typing import Any
 
 from infra.local.template.errors import TemplateError
 
+RULES = {
+    *("Type", "Default", "AllowedPattern", "AllowedValues", "ConstraintDescription", "Description", "MaxLength"),
+    *("MaxValue", "MinLength", "MinValue", "NoEcho"),
+}
 ASSIGNMENT = re.compile(r"""([A-Za-z0-9]+)=("[^"]*"|'[^']*'|\S+)""")
 
 
@@ -51,6 +55,8 @@ def resolve_parameters(declared: Mapping[str, Any], given: Mapping[str, str]) ->
 
 
 def _parameter(name: str, rule: Mapping[str, Any], value: Any) -> Any:
+    if unknown := sorted(rule.keys() - RULES):
+        raise TemplateError(name, "a parameter has no such property", unknown[0])
     kind = rule.get("Type", "String")
     if kind not in {"String", "Number", "CommaDelimitedList", "List<Number>"} and not kind.startswith(
         ("AWS::EC2::", "List<AWS::EC2::")

@@ -85,6 +85,16 @@ class Provision:
         """Return what the expressions of the declaration may speak of."""
         return {**self._answer, **self._constants, "Ref": self.ref, "Properties": self._named}
 
+    def rehearse(self) -> None:
+        """Refuse properties that the call which makes the resource does not know; nothing is called.
+
+        Raises:
+            TemplateError: a property, at any depth, is not carried.
+        """
+        if self.kind.create:
+            shape = _input_shape(self._clients.client(self.kind.service), self.kind.create)
+            build_arguments(self.logical_id, shape, self._main(self._named))
+
     def make(self) -> Physical:
         """Create the resource and everything its parts carry; what fails half-made is removed again.
 

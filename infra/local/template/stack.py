@@ -12,27 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from infra.local.config import ACCOUNT_ID, Settings
+from infra.local.template.check import check_template
 from infra.local.template.errors import TemplateError
 from infra.local.template.graph import dependencies, in_order
 from infra.local.template.intrinsics import NO_VALUE, Physical, Resolver
-from infra.local.template.kinds import KINDS, REFUSED
+from infra.local.template.kinds import KINDS
 from infra.local.template.kinds.kind import Kind
 from infra.local.template.parameters import load_stage, resolve_parameters
 from infra.local.template.provision import Clients, Provision, changed_properties
 from infra.local.template.translate import translate
 
-SECTIONS = {
-    "AWSTemplateFormatVersion",
-    "Description",
-    "Metadata",
-    "Parameters",
-    "Mappings",
-    "Conditions",
-    "Resources",
-    "Outputs",
-}
-ATTRIBUTES = {"Type", "Properties", "DependsOn", "Condition", "DeletionPolicy", "UpdateReplacePolicy", "Metadata"}
-"""What a resource may say beside its properties; CreationPolicy and UpdatePolicy are refused."""
 THREADS = 8
 
 
@@ -148,13 +137,13 @@ class Deployment:
             mappings=template.get("Mappings", {}),
             conditions=template.get("Conditions", {}),
         )
-        self._wanted = {key: value for key, value in template["Resources"].items() if self._stands(key, value)}
-        _check_sections(template)
+        rehearsed = check_template(template, self._resolver)
+        everything = template["Resources"]
+        self._wanted = {key: one for key, one in everything.items() if self._stands(key, one)}
+        absent = frozenset(everything.keys() - self._wanted.keys())
+        self._needs = dependencies(self._wanted, frozenset(parameters), absent, self._resolver.is_true)
         for logical_id, resource in self._wanted.items():
-            check_resource(logical_id, resource)
-        self._needs = dependencies(self._wanted, frozenset(parameters))
-        for service in sorted({KINDS[resource["Type"]].service for resource in self._wanted.values()}):
-            clients.client(service)
+            self._provision(KINDS[resource["Type"]], logical_id, rehearsed[logical_id]).rehearse()
 
     def run(self, report: Callable[[str], None]) -> Stack:
         """Make, change and remove resources until the local cloud is what the template says.
@@ -174,9 +163,7 @@ class Deployment:
         self._stack.save(self._path)
         return self._stack
 
-    def _stands(self, logical_id: str, resource: Any) -> bool:
-        if not isinstance(resource, dict) or "Type" not in resource:
-            raise TemplateError(logical_id, "has no Type")
+    def _stands(self, logical_id: str, resource: Mapping[str, Any]) -> bool:
         return "Condition" not in resource or self._resolver.holds(resource["Condition"], logical_id)
 
     def _refuse_losses(self) -> None:
@@ -280,22 +267,6 @@ class Deployment:
             del self._stack.resources[logical_id]
 
 
-def check_resource(logical_id: str, resource: Mapping[str, Any]) -> None:
-    """Refuse a resource whose type, attributes or properties the local cloud does not carry.
-
-    Raises:
-        TemplateError: names the logical id and what is not carried.
-    """
-    kind = resource["Type"]
-    if kind not in KINDS:
-        raise TemplateError(logical_id, f"{kind} is not carried: {REFUSED.get(kind, 'no provisioner for this type')}")
-    for name in resource.keys() - ATTRIBUTES:
-        raise TemplateError(logical_id, "this resource attribute is not carried", name)
-    for name in sorted(resource.get("Properties", {})):
-        if name not in KINDS[kind].carried:
-            raise TemplateError(logical_id, f"{kind} is carried without this property", name)
-
-
 def _replacing(standing: Resource, wanted_type: str, properties: Mapping[str, Any]) -> frozenset[str]:
     """Return what differs between what stands and what is wanted so that only a new resource will do."""
     if standing.type != wanted_type:
@@ -311,11 +282,6 @@ def _refuse_loss(logical_id: str, kind: str, replacing: frozenset[str]) -> None:
 
 def _state(settings: Settings) -> Path:
     return settings.state_dir / "stack.json"
-
-
-def _check_sections(template: Mapping[str, Any]) -> None:
-    for name in template.keys() - SECTIONS:
-        raise TemplateError("", "this section of a template is not carried", name)
 
 
 def _pseudo(name: str, region: str) -> dict[str, str]:

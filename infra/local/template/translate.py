@@ -17,6 +17,7 @@ from infra.local.template.errors import TemplateError
 from infra.local.template.parameters import resolve_parameters
 
 LOCAL_BUCKET = "local-directory"
+TRANSFORM = "AWS::Serverless-2016-10-31"
 SERVERLESS_CODE = {"AWS::Serverless::Function": "CodeUri"}
 MAX_KEPT = 8
 REGION_VARIABLE = "AWS_DEFAULT_REGION"
@@ -40,6 +41,8 @@ def translate(path: Path, given: Mapping[str, str], *, region: str, cache: Path 
     if kept is not None:
         return kept
     document = load_template(path)
+    if document.get("Transform", TRANSFORM) not in (TRANSFORM, [TRANSFORM]):
+        raise TemplateError("", f"of transforms only {TRANSFORM} is carried", "Transform")
     parameters = resolve_parameters(document.get("Parameters", {}), given)
     directories = {str(directory): digest(directory) for _, _, directory in _code_directories(document, path.parent)}
     template = _translated(document, path, parameters, region)

@@ -200,7 +200,7 @@ def test_what_fails_half_made_is_removed_so_that_the_next_deploy_makes_it_whole(
         ({"T": with_properties(TABLE, KeySchema=[{"Name": "x"}])}, "T.KeySchema[0].Name: the local cloud"),
         ({"T": with_properties(TABLE, KeySchema=[{"AttributeName": "x"}])}, "T: dynamodb create_table: Parameter"),
         ({"Logs": {**LOGS, "DependsOn": "Nobody"}}, "Logs: refers to Nobody"),
-        ({"Logs": with_properties(LOGS, LogGroupName={"Ref": "Nobody"})}, "Logs: refers to Nobody"),
+        ({"Logs": with_properties(LOGS, LogGroupName={"Ref": "Nobody"})}, "Logs.LogGroupName: Ref to Nobody"),
         ({"L": with_properties(LOGS, LogGroupName={"Fn::GetAtt": ["Q", "Nothing"]}), "Q": QUEUE},
          "L.LogGroupName: Q has no attribute Nothing; it has Arn, QueueName, QueueUrl"),
         ({"A": {**LOGS, "DependsOn": "B"}, "B": {**LOGS, "DependsOn": "C"}, "C": {**LOGS, "DependsOn": "A"}},
@@ -222,8 +222,25 @@ def test_a_planted_mistake_fails_with_the_logical_id(deployed: Deployer, resourc
         ({"Key": {"Type": "AWS::KMS::Key"}, "Logs": LOGS}, "Key"),
         ({"Logs": LOGS, "X": with_properties(LOGS, Invented=1)}, "X"),
         ({"Logs": LOGS, "X": {**LOGS, "DependsOn": "Nobody"}}, "X"),
+        ({"Logs": LOGS, "X": {**LOGS, "Properties": []}}, "X"),
+        ({"Logs": LOGS, "X": {**LOGS, "DeletionPolicy": "Snapshot"}}, "X"),
+        ({"Logs": LOGS, "X": with_properties(TABLE, KeySchema=[{"Name": "x"}])}, "X"),
+        ({"Logs": LOGS, "X": with_properties(LOGS, LogGroupName={"Fn::GetAtt": ["Logs", "Nothing"]})}, "X"),
+        ({"Logs": LOGS, "X": with_properties(LOGS, LogGroupName={"Fn::Sub": ["${a}", {"a": {"Fn::GetAtt": "L.No"}}]})},
+         "X"),
+        ({"Logs": LOGS, "X": with_properties(LOGS, LogGroupName={"Ref": "Logs", "Fn::Sub": "x"})}, "X"),
+        *[({"Resources": {"Logs": LOGS}, "Outputs": {"X": output}}, "X") for output in (
+            {"Value": {"Fn::GetAtt": ["Logs", "Nothing"]}}, {"Value": {"Fn::Sub": "${Nobody.Arn}"}}, {},
+            {"Value": "x", "Condition": "Never"}, {"Value": "x", "Export": {"Name": "x"}},
+        )],
+        *[({"Resources": {"Logs": LOGS}, "Conditions": {"X": condition}}, "X") for condition in (
+            {"Fn::Equals": [{"Ref": "Nobody"}, "x"]}, {"Fn::Equals": [{"Ref": "Logs"}, "x"]}, {"Condition": "X"},
+            {"Fn::Or": [{"Fn::Equals": ["a", "a"]}, {"Condition": "Never"}]}, {"Fn::Invented": []}, {"Fn::Not": "x"},
+        )],
+        ({"Resources": {"Logs": LOGS, "X": with_properties(LOGS, LogGroupName={"Fn::If": ["Yes", "x", {"Fn::GetAtt": [
+            "Logs", "Nothing"]}]})}, "Conditions": {"Yes": {"Fn::Equals": ["a", "a"]}}}, "X"),
     ],
-)
+)  # fmt: skip
 def test_a_mistake_that_can_be_seen_beforehand_is_found_before_anything_is_made(
     deployed: Deployer, resources, says: str
 ):
@@ -231,6 +248,26 @@ def test_a_mistake_that_can_be_seen_beforehand_is_found_before_anything_is_made(
         deployed(resources)
     assert refused.value.logical_id == says
     assert deployed.cloud.calls == []
+
+
+def test_what_a_condition_leaves_out_may_be_named_where_the_condition_guards_it(deployed: Deployer):
+    guarded = {"Fn::If": ["Loud", {"Fn::GetAtt": ["Queue", "QueueName"]}, "plain"]}
+    template: dict[str, Any] = {
+        "Conditions": {"Loud": {"Fn::Equals": ["a", "b"]}},
+        "Resources": {
+            "Queue": {**QUEUE, "Condition": "Loud"},
+            "Logs": {**with_properties(LOGS, LogGroupName=guarded), "DependsOn": "Queue"},
+        },
+    }
+    assert deployed(template).resources["Logs"].ref == "plain"
+    template["Resources"]["Logs"] = with_properties(LOGS, LogGroupName={"Ref": "Queue"})
+    with pytest.raises(TemplateError, match=r"^Logs: refers to Queue, which its condition leaves out"):
+        deployed(template)
+
+
+def test_an_entry_of_a_list_that_only_the_made_resource_tells_is_waited_for(deployed: Deployer):
+    name = {"Fn::Select": [5, {"Fn::Split": [":", {"Fn::GetAtt": ["Queue", "Arn"]}]}]}
+    assert deployed({"Queue": QUEUE, "Logs": with_properties(LOGS, LogGroupName=name)}).resources["Logs"].ref == "q"
 
 
 def test_the_report_names_each_resource_once(deployed: Deployer):

@@ -75,6 +75,12 @@ def test_conditions_combine(name: str, holds: bool):
         ({"Fn::GetAZs": ""}, "Fn::GetAZs is not carried"),
         ({"Fn::Invented": ""}, "Fn::Invented is not carried"),
         ("{{resolve:ssm:x}}", "dynamic references"),
+        ({"Fn::Join": "x"}, "Fn::Join does not take 'x'"),
+        ({"Fn::Sub": ["x"]}, "Fn::Sub does not take ['x']"),
+        ({"Fn::GetAtt": 5}, "Fn::GetAtt does not take 5"),
+        ({"Fn::If": ["IsProd", 1]}, "Fn::If does not take"),
+        ({"Ref": ["x"]}, "Ref does not take ['x']"),
+        ({"Ref": "Table", "b": 1}, "Ref stands alone, and not beside b"),
     ],
 )
 def test_what_cannot_be_resolved_names_its_place(value: Any, says: str):

@@ -138,6 +138,15 @@ def test_a_parameter_without_value_or_of_an_unknown_type_is_refused():
         resolve_parameters({"A": {"Type": "String"}}, {})
     with pytest.raises(TemplateError, match="A: parameters of type AWS::SSM"):
         resolve_parameters({"A": {"Type": "AWS::SSM::Parameter::Value<String>", "Default": "x"}}, {})
+    with pytest.raises(TemplateError, match=r"^A\.Defalt: a parameter has no such property"):
+        resolve_parameters({"A": {"Type": "String", "Defalt": "x"}}, {"A": "x"})
+
+
+def test_a_transform_that_would_not_be_carried_out_is_refused(project: Path):
+    path = project / "template.yaml"
+    path.write_text("Transform: [AWS::Serverless-2016-10-31, AWS::LanguageExtensions]\nResources: {}\n")
+    with pytest.raises(TemplateError, match=r"^Transform: of transforms only AWS::Serverless-2016-10-31"):
+        translate(path, {}, region="us-east-1")
 
 
 def test_a_stage_gives_name_and_parameters(tmp_path: Path):

@@ -62,10 +62,11 @@ def _notification(value: Arguments) -> Arguments:
 
 def _notified(entry: Arguments, target: str) -> Arguments:
     arn = {"Function": "LambdaFunctionArn", "Queue": "QueueArn", "Topic": "TopicArn"}[target]
-    made: Arguments = {arn: entry[target], "Events": [entry["Event"]]}
-    if "Filter" in entry:
-        made["Filter"] = {"Key": {"FilterRules": entry["Filter"]["S3Key"]["Rules"]}}
-    return made
+    rest = dict(entry)
+    made: Arguments = {arn: rest.pop(target), "Events": [rest.pop("Event")]}
+    if "Filter" in rest:
+        made["Filter"] = {"Key": {"FilterRules": rest.pop("Filter")["S3Key"]["Rules"]}}
+    return {**made, **rest}
 
 
 def _versioning(work: Work, value: Any) -> None:
