@@ -20,8 +20,11 @@ def _ca(local):
     return {"endpoint": "localhost", "ca_filepath": str(local.ca)}
 
 
-def _credentials(local):
-    return awscrt.auth.AwsCredentialsProvider.new_static(local.settings.access_key_id, local.settings.secret_access_key)
+def _credentials(local, issued=None):
+    """The owner's credentials, or those that a phone was issued."""
+    one = issued or local.settings
+    token = [issued.session_token] if issued else []
+    return awscrt.auth.AwsCredentialsProvider.new_static(one.access_key_id, one.secret_access_key, *token)
 
 
 class Sdk5:
@@ -29,7 +32,9 @@ class Sdk5:
 
     v5 = True
 
-    def __init__(self, local, door, client_id, *, identity=None, custom=None, will=None, expiry=None, clean=True):
+    def __init__(
+        self, local, door, client_id, *, identity=None, custom=None, issued=None, will=None, expiry=None, clean=True
+    ):
         self.messages: queue.Queue = queue.Queue()
         self.connected: Future = Future()
         self.stopped: Future = Future()
@@ -57,7 +62,7 @@ class Sdk5:
             )
         elif door == "sigv4":
             self.client = mqtt5_client_builder.websockets_with_default_aws_signing(
-                "us-east-1", _credentials(local), port=local.ports["https"], **more
+                "us-east-1", _credentials(local, issued), port=local.ports["https"], **more
             )
         else:
             build = {
@@ -107,7 +112,9 @@ class Sdk3:
     v5 = False
     was_cut = False
 
-    def __init__(self, local, door, client_id, *, identity=None, custom=None, will=None, expiry=None, clean=True):
+    def __init__(
+        self, local, door, client_id, *, identity=None, custom=None, issued=None, will=None, expiry=None, clean=True
+    ):
         self.messages: queue.Queue = queue.Queue()
         self.interrupted: queue.Queue = queue.Queue()
         more = {
@@ -128,7 +135,7 @@ class Sdk3:
             )
         elif door == "sigv4":
             self.connection = mqtt_connection_builder.websockets_with_default_aws_signing(
-                "us-east-1", _credentials(local), port=port, **more
+                "us-east-1", _credentials(local, issued), port=port, **more
             )
         elif door == "custom websocket":
             self.connection = mqtt_connection_builder.websockets_with_custom_authorizer(
@@ -139,6 +146,7 @@ class Sdk3:
             options.override_default_trust_store_from_path(None, str(local.ca))
             options.alpn_list = ["mqtt"]
             client = awscrt.mqtt.Client(None, awscrt.io.ClientTlsContext(options))
+            more = {name: value for name, value in more.items() if name not in {"endpoint", "ca_filepath"}}
             from urllib.parse import quote
 
             username = (
@@ -147,7 +155,7 @@ class Sdk3:
                 f"&{custom['auth_token_key_name']}={custom['auth_token_value']}"
             )
             self.connection = awscrt.mqtt.Connection(
-                client, "localhost", port, client_id, username=username, password="secret"
+                client, "localhost", port, username=username, password="secret", **more
             )
         self.connection.on_message(self._received)
 

@@ -3,7 +3,6 @@
 import json
 from datetime import timedelta
 
-import awscrt.auth
 import pytest
 
 from infra.local.clock import SharedClock
@@ -21,47 +20,43 @@ def phone(local, identity_id, *, guest=False, lifetime=timedelta(hours=1)):
     return keys.issue(caller, ROLE, lifetime)
 
 
-def client(local, monkeypatch, issued, client_id):
-    provider = awscrt.auth.AwsCredentialsProvider.new_static(
-        issued.access_key_id, issued.secret_access_key, issued.session_token
-    )
-    monkeypatch.setattr(sdk, "_credentials", lambda _: provider)
-    return sdk.Sdk5(local, "sigv4", client_id)
+def sign_up(local, *documents):
+    """An identity under a role that allows everything, and IoT policies of its own."""
+    local.aws.iam = details(document(statement("iot:*", "*")))
+    identity = f"us-east-1:00000000-0000-0000-0000-{local.name(''):0>12}"
+    for one in documents:
+        policy = local.name("live")
+        local.iot.create_policy(policyName=policy, policyDocument=json.dumps(one))
+        local.iot.attach_policy(policyName=policy, target=identity)
+    return identity
 
 
 @pytest.fixture
 def live(local):
-    """A role that lets every phone in, and an IoT policy for one of them."""
-    local.aws.iam = details(document(statement("iot:*", "*")))
-    identity = f"us-east-1:00000000-0000-0000-0000-00000000000{local.name('')}"
-    policy = local.name("live")
-    own = document(statement("iot:Connect", "client/${cognito-identity.amazonaws.com:sub}*"))
-    local.iot.create_policy(policyName=policy, policyDocument=json.dumps(own))
-    local.iot.attach_policy(policyName=policy, target=identity)
-    return identity
+    return sign_up(local, document(statement("iot:Connect", "client/${cognito-identity.amazonaws.com:sub}*")))
 
 
-def test_a_signed_in_identity_needs_role_and_policy(local, monkeypatch, live):
-    one = client(local, monkeypatch, phone(local, live), f"{live}-phone")
+def test_a_signed_in_identity_needs_role_and_policy(local, live):
+    one = sdk.Sdk5(local, "sigv4", f"{live}-phone", issued=phone(local, live))
     assert one.connect() is False
     one.stop()
     stranger = "us-east-1:11111111-1111-1111-1111-111111111111"
-    other = client(local, monkeypatch, phone(local, stranger), f"{stranger}-phone")
+    other = sdk.Sdk5(local, "sigv4", f"{stranger}-phone", issued=phone(local, stranger))
     with pytest.raises(sdk.Refused, match="135"):
         other.connect()
     other.stop()
 
 
-def test_a_guest_is_judged_by_its_role_alone(local, monkeypatch, live):
+def test_a_guest_is_judged_by_its_role_alone(local, live):
     stranger = "us-east-1:22222222-2222-2222-2222-222222222222"
-    one = client(local, monkeypatch, phone(local, stranger, guest=True), "guest")
+    one = sdk.Sdk5(local, "sigv4", "guest", issued=phone(local, stranger, guest=True))
     assert one.connect() is False
     one.stop()
 
 
-def test_expired_credentials_do_not_connect(local, monkeypatch, live):
+def test_expired_credentials_do_not_connect(local, live):
     issued = phone(local, live, lifetime=timedelta(seconds=-1))
-    one = client(local, monkeypatch, issued, f"{live}-phone")
+    one = sdk.Sdk5(local, "sigv4", f"{live}-phone", issued=issued)
     with pytest.raises(sdk.Refused):
         one.connect()
     one.stop()

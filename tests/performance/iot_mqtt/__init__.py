@@ -3,7 +3,7 @@
 from typing import Any
 
 
-def run(*, messages: str = "40000", hold: str = "300", seconds: str = "5", rounds: str = "3") -> dict[str, Any]:
+def run(*, messages: str = "40000", hold: str = "2000", seconds: str = "60", rounds: str = "3") -> dict[str, Any]:
     """Return CPU a message beside mosquitto, connections held, and what fan-out and fan-in lost."""
     from tests.performance.iot_mqtt.bench import weigh
 
