@@ -5,7 +5,9 @@ import json
 import pytest
 from botocore.exceptions import ClientError
 
+from infra.local.iot.control.data_plane import SOURCE_IP_HEADER
 from infra.local.iot.message import Message, Properties
+from infra.local.wire import Caller, Request
 from tests.integration.iot_devices.test_registry import refused
 
 
@@ -33,6 +35,15 @@ def test_publish_goes_to_the_broker_with_its_properties(data, served):
         Message(topic="a/b c/ü", payload=b"\x00\xff", qos=1, properties=properties),
     ]
     assert not served.retained.kept
+
+
+async def test_the_https_door_tells_rules_who_published_and_whence(served):
+    caller = Caller(arn="f" * 64, kind="certificate")
+    headers = {SOURCE_IP_HEADER: "192.0.2.1"}
+    request = Request(service="iotdata", method="POST", path="/topics/a", headers=headers, caller=caller)
+    assert (await served.handlers()["iotdata"](request)).status == 200
+    [message] = served.broker.published
+    assert (message.principal.id, message.source_ip) == ("f" * 64, "192.0.2.1")
 
 
 @pytest.mark.parametrize("topic", ["a/+", "a/#", "x" * 257, "/".join("abcdefghi")])

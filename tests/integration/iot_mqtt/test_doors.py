@@ -267,6 +267,35 @@ async def test_a_device_publishes_over_https_within_its_policy(local, http):
             assert answer.status == 403
 
 
+@pytest.mark.parametrize(("cached", "asked"), [(False, 3), (True, 1)])
+async def test_a_custom_authorizer_lets_https_publish_and_is_asked_each_time_unless_cached(
+    local, key, authorizer, http, cached, asked
+):
+    local.iot.update_authorizer(authorizerName=authorizer, enableCachingForHttp=cached)
+    only = document(statement("iot:Publish", "topic/mine/*"))
+    local.aws.answer = lambda event: good(policyDocuments=[only])
+    headers = {
+        "x-amz-customauthorizer-name": authorizer,
+        "x-amz-customauthorizer-signature": signed(key, "t1"),
+        "token": "t1",
+    }
+    base, context = f"https://localhost:{local.ports['https']}/topics", tls(local)
+    for topic, status in (("mine/1", 200), ("theirs/1", 403), ("mine/2", 200)):
+        async with http.post(f"{base}/{topic}?qos=1", data=b"x", headers=headers, ssl=context) as answer:
+            assert answer.status == status
+            await answer.read()
+    assert len(local.aws.calls) == asked
+    event = local.aws.calls[0][1]
+    assert (event["protocols"], event["token"], event["signatureVerified"]) == (["tls", "http"], "t1", True)
+    headers["x-amz-customauthorizer-signature"] = signed(rsa.generate_private_key(65537, 2048), "t1")
+    async with (
+        aiohttp.ClientSession() as another,
+        another.post(f"{base}/mine/3", data=b"x", headers=headers, ssl=context) as answer,
+    ):
+        assert answer.status == 403
+    assert len(local.aws.calls) == asked
+
+
 async def test_nobody_publishes_over_https_without_credentials(local, http):
     url = f"https://localhost:{local.ports['https']}/topics/h/1"
     async with http.post(url, data=b"x", ssl=tls(local)) as answer:

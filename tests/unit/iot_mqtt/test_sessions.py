@@ -348,6 +348,22 @@ async def test_a_group_whose_persistent_member_is_away_queues_and_hands_out_twen
     assert [got.payload for got in await client.get(10)] == [b"%d" % n for n in range(20, 30)]
 
 
+async def test_what_waits_for_a_group_is_bounded_in_bytes_and_expires():
+    broker = Broker(Limits(queued_bytes=250))
+    client = await persistent(broker, v5=True)
+    client.send(wire.subscribe("$share/g/a", v5=True), wire.disconnect())
+    await client.end()
+    for seconds in (10, 60, 60):
+        soon = Properties(message_expiry_s=seconds)
+        broker.gateway.publish(Message(topic="a", payload=b"%d" % seconds + b"." * 98, qos=1, properties=soon))
+    assert broker.gateway.counters == {"shared_queue_full": 1}
+    broker.clock.move(timedelta(seconds=20))
+    client = await persistent(broker, v5=True)
+    assert (await client.one()).props[2] == 40
+    assert await client.nothing()
+    assert broker.gateway.counters["expired"] == 1
+
+
 async def test_a_member_that_may_not_receive_gets_nothing_and_another_does():
     broker = Broker()
     no = document(statement(["iot:Connect", "iot:Subscribe"], "*"))
@@ -630,6 +646,18 @@ async def test_a_packet_sent_along_with_connect_cuts_the_client_unless_switched_
     client = broker.client(v5=v5)
     client.send(wire.connect("c", v5=v5) + wire.subscribe("a", v5=v5))
     assert [got.kind for got in await client.get(2)] == [2, 9]
+
+
+@pytest.mark.parametrize("v5", [False, True])
+async def test_a_defect_of_the_authentication_refuses_the_client_and_is_logged(caplog, v5):
+    async def breaks(connection, connect):
+        raise ValueError("broken")
+
+    client = Broker().client(v5=v5, principal=None, authenticate=breaks)
+    client.send(wire.connect("c", v5=v5))
+    assert (await client.one()).codes == [0x87 if v5 else 5]
+    await client.end()
+    assert "authentication of c ends by a defect" in caplog.text
 
 
 async def test_a_client_that_does_not_wait_for_connack_is_cut():

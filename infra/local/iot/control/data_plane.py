@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from infra.local.iot.control.rest_json import RestJson, dump_error
 from infra.local.iot.errors import InvalidError, IotError, NotEmulatedError, NotFoundError, RefusedError
-from infra.local.iot.message import Message, Properties
+from infra.local.iot.message import Message, Principal, Properties
 from infra.local.iot.ports import Broker, Reserved
 from infra.local.iot.registry.state import Answer, Ask, page
 from infra.local.wire import Request, Response
@@ -19,6 +19,7 @@ MAX_TOPIC_SLASHES = 7
 SHADOW_NAMES_PAGE = 25
 """Unless asked for another size; not documented for AWS IoT, so that of its engine for Greengrass."""
 BASIC_INGEST = "$aws/rules/"
+SOURCE_IP_HEADER = "x-fieldline-source-ip"
 
 
 class Retained(Protocol):
@@ -76,7 +77,6 @@ class DataPlane:
         self._reserved = reserved
         self._protocol = RestJson("iot-data")
         self._operations: Mapping[str, Callable[[Ask], Answer]] = {
-            "Publish": self._publish,
             "DeleteConnection": self._delete_connection,
             "GetRetainedMessage": self._get_retained,
             "ListRetainedMessages": self._list_retained,
@@ -90,6 +90,8 @@ class DataPlane:
         """Answer one call."""
         try:
             operation, ask = self._protocol.load(request)
+            if operation == "Publish":
+                return self._protocol.dump(operation, self._publish(ask, request))
             serve = self._operations.get(operation)
             if serve is None:
                 raise NotEmulatedError(operation)
@@ -97,7 +99,7 @@ class DataPlane:
         except IotError as error:
             return dump_error(error)
 
-    def _publish(self, ask: Ask) -> Answer:
+    def _publish(self, ask: Ask, request: Request) -> Answer:
         topic, payload = ask["topic"], ask.get("payload") or b""
         if len(payload) > MAX_PAYLOAD_BYTES:
             raise RefusedError("RequestEntityTooLargeException", 413, "The payload exceeds the maximum size allowed")
@@ -109,6 +111,7 @@ class DataPlane:
             qos=ask.get("qos", 0),
             retain=ask.get("retain", False),
             properties=_load_properties(ask),
+            **_sender(request),
         )
         if topic.startswith("$"):
             if message.retain or not any(service.accepts(topic) for service in self._reserved):
@@ -147,6 +150,14 @@ class DataPlane:
     def _list_shadows(self, ask: Ask) -> Answer:
         names, token = page(self._shadows.names(ask["thingName"]), ask, SHADOW_NAMES_PAGE)
         return {"results": names, "nextToken": token, "timestamp": self._shadows.now_s()}
+
+
+def _sender(request: Request) -> dict[str, Any]:
+    """Return who published, for a rule's ``principal()`` and ``sourceip()``: told by the HTTPS door alone."""
+    source_ip = request.headers.get(SOURCE_IP_HEADER)
+    if source_ip is None:
+        return {}
+    return {"principal": Principal(kind=request.caller.kind, id=request.caller.arn), "source_ip": source_ip}
 
 
 def _summary(retained: Retained) -> Answer:

@@ -17,6 +17,7 @@ from aiohttp import web
 from infra.local import sigv4
 from infra.local.clock import Clock
 from infra.local.credentials import KeyStore
+from infra.local.iot.control.data_plane import SOURCE_IP_HEADER
 from infra.local.iot.doors.custom_authorizer import Admission, CustomAuthorizers, Presented
 from infra.local.iot.doors.custom_mqtt import CustomAuthentication
 from infra.local.iot.doors.tls import peer_certificate, peer_ip, server_name
@@ -151,7 +152,7 @@ class HttpsDoor:
             method=http.method,
             path=_one_label(path),
             query=query,
-            headers=_headers(http),
+            headers={**_headers(http), SOURCE_IP_HEADER: _ip(http)},
             body=body,
             caller=Caller(arn=grants.principal.id, kind=grants.principal.kind),
         )

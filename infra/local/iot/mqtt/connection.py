@@ -150,7 +150,10 @@ class Connection:
             self._gateway.spawn(self._connect_later(self.authenticate, connect))
 
     async def _connect_later(self, authenticate: Authenticate, connect: Connect) -> None:
-        self.principal = await authenticate(self, connect)
+        try:
+            self.principal = await authenticate(self, connect)
+        except Exception:  # the connection's loop
+            LOG.exception("authentication of %s ends by a defect", connect.client_id or self.source_ip)
         self._authenticating = False
         if not self.closed:
             self._gateway.sessions.connect(self, connect)

@@ -3,6 +3,7 @@
 "guide" in the comments is the AWS IoT Core developer guide, page "MQTT"; "quotas" the General Reference's.
 """
 
+import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from infra.local.iot.mqtt.topics import topic_fault
 if TYPE_CHECKING:
     from infra.local.iot.mqtt.gateway import Gateway
 
+LOG = logging.getLogger(__name__)
 SWEEP_S = 0.25
 _REMEMBERED_RATES = 20_000
 _RETURN_CODES = {Reason.BAD_CLIENT_ID: 2, Reason.QUOTA_EXCEEDED: 3}
@@ -226,7 +228,11 @@ class Sessions:
     @staticmethod
     async def _renew(connection: Connection, renew: Callable[[], Awaitable[Principal | None]]) -> None:
         """Ask the custom authorizer anew; a failure ends the connection. (page "Creating an authorizer")."""
-        principal = await renew()
+        principal = None
+        try:
+            principal = await renew()
+        except Exception:  # the connection's loop
+            LOG.exception("authentication of %s ends by a defect", connection.client_id)
         if principal is None:
             connection.cut(Reason.NOT_AUTHORIZED, lifecycle.AUTH_ERROR, "no longer authenticated")
         elif connection.grants is not None:

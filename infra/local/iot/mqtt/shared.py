@@ -18,7 +18,7 @@ Later = Callable[[float, Callable[[], None]], "TimerHandle"]
 class Group:
     """The members of `$share/{name}/{filter}`, and what waits for one of them."""
 
-    __slots__ = ("_choose", "_counted", "_later", "_limits", "_timer", "members", "name", "queue")
+    __slots__ = ("_choose", "_counted", "_later", "_limits", "_queued_bytes", "_timer", "members", "name", "queue")
 
     def __init__(
         self, name: str, *, limits: Limits, choose: Choose, later: Later, counted: Callable[[str], None]
@@ -31,6 +31,7 @@ class Group:
         self._timer: TimerHandle | None = None
         self.members: dict[Session, Subscription] = {}
         self.queue: deque[Outgoing] = deque()
+        self._queued_bytes = 0
 
     def deliver(self, outgoing: Outgoing, qos: int) -> None:
         """Give the message to a random connected member that may receive it.
@@ -43,9 +44,11 @@ class Group:
             member = self._choose(active) if len(active) > 1 else active[0]
             member.deliver(outgoing, min(qos, self.members[member].qos))
         elif qos and any(member.expiry_s and held.qos for member, held in self.members.items()):
-            if len(self.queue) >= self._limits.queued_messages:
+            size = self._queued_bytes + len(outgoing.message.payload)
+            if len(self.queue) >= self._limits.queued_messages or size > self._limits.queued_bytes:
                 self._counted("shared_queue_full")
             else:
+                self._queued_bytes = size
                 self.queue.append(outgoing)
 
     def resume(self) -> None:
@@ -64,11 +67,18 @@ class Group:
         connected = sum(member.connection is not None for member in self.members)
         for _ in range(min(len(self.queue), self._limits.shared_per_s * connected)):
             outgoing = self.queue.popleft()
+            self._queued_bytes -= len(outgoing.message.payload)
             if active := self._active(outgoing.topic):
-                member = self._choose(active)
-                member.deliver(outgoing, min(1, self.members[member].qos))
+                self._hand_out(outgoing, self._choose(active))
         if self.queue and connected:
             self._timer = self._later(1.0, self._drain)
+
+    def _hand_out(self, outgoing: Outgoing, member: Session) -> None:
+        connection, expires_at = member.connection, outgoing.expires_at
+        if connection is not None and expires_at is not None and expires_at <= connection.clock_time():
+            self._counted("expired")  # [MQTT-3.3.2-5]
+        else:
+            member.deliver(outgoing, min(1, self.members[member].qos))
 
     def _active(self, topic: str) -> list[Session]:
         return [
