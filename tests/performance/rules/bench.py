@@ -14,7 +14,7 @@ from infra.local.iot.rules.context import V2, Context
 from infra.local.iot.rules.engine import Rule, RulesEngine
 
 SQL = (
-    "SELECT deviceid, temp, humidity, coords.latitude AS lat, topic(2) AS site, timestamp() AS received_ms "
+    "SELECT deviceid, temp, humidity, coords.latitude AS lat, seq, topic(2) AS site, timestamp() AS received_ms "
     "FROM 'site/+/telemetry' WHERE temp > 20 AND status = 'ok'"
 )
 PAYLOAD = (

@@ -23,12 +23,22 @@ from infra.local.iot.rules.templates import compile_template
             "         ^",
             "Unexpected 'b'; expected an operator, AS, FROM, WHERE, a comma or the end",
         ),
+        ("SELECT FROM 't'", "       ^", "Unexpected 'FROM'; expected an expression"),
+        ("SELECT a AS FROM 't'", "            ^", "Unexpected 'FROM'; expected a name"),
+        ("SELECT a IN FROM 't'", "            ^", "Unexpected 'FROM'; expected an expression"),
+        ("SELECT CASE WHEN a THEN 1 END AS x", "            ^", "Unexpected 'WHEN'; expected an expression"),
+        (
+            "SET @m = 1 SELECT transform(@m, a, b) AS x",
+            "                            ^",
+            "transform() takes no variable here",
+        ),
         ("SELEC a", "^", "Unexpected 'SELEC'; expected SELECT or SET"),
         ("SELECT a FROM t", "              ^", "Unexpected 't'; expected a string"),
         ("SELECT a FROM 't' WHERE", "                       ^", "Unexpected the end; expected an expression"),
         ("SELECT a,\n  nosuch(b)", "  ^", "Unknown function nosuch()"),
         ("SELECT abs(1, 2) AS x", "       ^", "abs() takes 1 arguments, not 2"),
-        ("SELECT a /* comment */", "            ^", "Unexpected 'comment'"),
+        ("SELECT a /* comment */", "         ^", "AWS IoT SQL has no comments"),
+        ("SELECT a FROM 't' WHERE a = 1 -- comment", "                              ^", "AWS IoT SQL has no comments"),
         ("SELECT a.1", "         ^", "Unexpected"),
         ("SELECT a != 1", "         ^", "Unexpected '!'"),
         ("SELECT decode(a, 'proto') AS x", "       ^", "decode() is emulated for the scheme 'base64' only"),
@@ -63,7 +73,7 @@ def test_a_statement_nested_beyond_reason_is_refused_and_not_a_crash():
     for nested in (
         "[" * 5000 + "]" * 5000,
         "NOT " * 5000 + "true",
-        "-" * 5000 + "a",
+        "- " * 5000 + "a",
         "a" + ".b" * 5000,
         "1" + "+1" * 5000,
     ):
@@ -143,6 +153,16 @@ def test_the_tool_answers_cases_a_line_each_and_survives_what_is_no_case(tool):
     assert answers[0] == {"fires": True, "result": 2}
     assert all("error" in answer for answer in answers[1:4])
     assert answers[4] == {"fires": True, "result": "b"}
+
+
+def test_a_case_without_a_time_of_its_own_is_answered_at_the_clouds_time(tool):
+    cases = [{}, {"now_ms": 5}, {"context": {"now_ms": 6}}]
+    lines = "\n".join(json.dumps({"expr": "timestamp()", **case}) for case in cases)
+
+    now, five, six = [json.loads(line)["result"] for line in tool("--jsonl", input=lines).stdout.splitlines()]
+
+    assert (five, six) == (5, 6)
+    assert now > 1_700_000_000_000
 
 
 async def test_recording_ends_when_nobody_asks_any_more():

@@ -1,9 +1,10 @@
 """One case of the tool for people who write rules: a statement, expression or template, and a message, to an answer.
 
 Keys of a case: ``sql``, ``expr`` or ``template``; ``topic``, ``payload`` (JSON), ``payload_text`` or
-``payload_base64``; ``sql_version`` (default 2016-03-23), ``now_ms``; ``context`` with ``client_id``, ``principal``,
-``trace_id``, ``source_ip``, ``account_id``, ``shadows``, ``mqtt_properties``, ``user_properties``, and again ``topic``
-or ``now_ms``. A case with ``filter`` and ``topic`` asks whether the one matches the other.
+``payload_base64`` (only these two keep all digits of a number); ``sql_version`` (default 2016-03-23), ``now_ms``;
+``context`` with ``client_id``, ``principal``, ``trace_id``, ``source_ip``, ``account_id``, ``shadows``,
+``mqtt_properties``, ``user_properties``, and again ``topic`` or ``now_ms``. A case with ``filter`` and ``topic``
+asks whether the one matches the other.
 """
 
 import base64

@@ -4,7 +4,7 @@ import json
 import sys
 import time
 import urllib.request
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -35,7 +35,7 @@ def sql(
 ) -> None:
     """Try AWS IoT SQL."""
     if jsonl:
-        for line in answer_lines(sys.stdin):
+        for line in answer_lines(sys.stdin, _now_ms):
             typer.echo(line)
     elif record:
         _record(rule, to)
@@ -47,14 +47,22 @@ def sql(
         raise typer.BadParameter("give --sql, --jsonl, --record or --replay")
 
 
-def answer_lines(lines: Iterable[str]) -> Iterator[str]:
-    """Yield one line of JSON a case: ``{"fires": …, "result": …}``, or ``{"error": …}``."""
+def _now_ms() -> int:
+    return int(SharedClock(config.state_dir()).time() * 1000)
+
+
+def answer_lines(lines: Iterable[str], now_ms: Callable[[], int] = int) -> Iterator[str]:
+    """Yield one line of JSON a case: ``{"fires": …, "result": …}``, or ``{"error": …}``.
+
+    ``now_ms`` is asked where a case names no time of its own.
+    """
     for line in lines:
         if not line.strip():
             continue
         try:
             case = json.loads(line)
-            yield write(answer(case) if isinstance(case, dict) else {"error": "a case is a JSON object"})
+            told = answer({"now_ms": now_ms(), **case}) if isinstance(case, dict) else {"error": "not a JSON object"}
+            yield write(told)
         except ValueError as error:
             yield write({"error": f"not JSON: {error}"})
 
@@ -68,7 +76,7 @@ def _try(statement: str, version: str, message: Mapping[str, Any]) -> None:
     case = {
         "sql": statement,
         "sql_version": version,
-        "now_ms": int(SharedClock(config.state_dir()).time() * 1000),
+        "now_ms": _now_ms(),
         **message,
     }
     if not case["topic"]:

@@ -98,6 +98,10 @@ def compile_statement(sql: str, version: str) -> Query:
     )
 
 
+_WITHOUT_VARIABLES = {"transform": 0, "get_thing_shadow": -1}
+"""The mode and the role ARN: which argument takes no variable ("SET clause")."""
+
+
 class Compiler:
     """Turns the expressions of one statement (or of its templates) into closures."""
 
@@ -178,6 +182,9 @@ class Compiler:
             raise self._refuse(f"{function.name}() is not allowed in an error action", node.at)
         if name in {"encode", "decode"} and node.arguments[1] != tree.Literal("base64"):
             raise self._refuse(f"{function.name}() is emulated for the scheme 'base64' only", node.at)
+        plain = node.arguments[_WITHOUT_VARIABLES[name]] if name in _WITHOUT_VARIABLES else None
+        if isinstance(plain, tree.Variable):
+            raise self._refuse(f"{function.name}() takes no variable here", plain.at)
         return function
 
     def _cast(self, node: tree.Cast) -> Run:

@@ -65,10 +65,7 @@ def _parse(text: str, start: str) -> Any:
     try:
         return _Build().transform(_grammar().parse(text, start=start))
     except UnexpectedInput as error:
-        ended = isinstance(error, UnexpectedToken) and error.token.type == "$END"
-        place: Any = error.pos_in_stream
-        at = len(text) if ended else place
-        raise SqlError(_explain(error, text, at), text, at) from None
+        raise _error(_plainer(error, text, start), text) from None
     except VisitError as error:
         if isinstance(error.orig_exc, _RefusedError):
             raise SqlError(str(error.orig_exc), text, error.orig_exc.at) from None
@@ -79,9 +76,30 @@ def _parse(text: str, start: str) -> Any:
         raise SqlError("The statement is nested too deeply", text, 0) from None
 
 
+def _plainer(error: UnexpectedInput, text: str, start: str) -> UnexpectedInput:
+    """Return the error of a reading in which no keyword is a name: it stands where something was left out."""
+    try:
+        _grammar(reserved=True).parse(text, start=start)
+    except UnexpectedInput as plainer:
+        return plainer
+    return error
+
+
+def _error(error: UnexpectedInput, text: str) -> SqlError:
+    ended = isinstance(error, UnexpectedToken) and error.token.type == "$END"
+    place: Any = error.pos_in_stream
+    at = len(text) if ended else place
+    return SqlError(_explain(error, text, at), text, at)
+
+
+_RESERVED = "(?i:(?!(?:select|from|where|as|and|or|not|in|case|when|then|else|end)(?![A-Za-z0-9_])))"
+
+
 @cache
-def _grammar() -> Lark:
+def _grammar(*, reserved: bool = False) -> Lark:
     source = Path(__file__).with_name("grammar.lark").read_text()
+    if reserved:
+        source = source.replace(": /[A-Za-z_]", f": /{_RESERVED}[A-Za-z_]")
     return Lark(source, parser="lalr", lexer="contextual", start=["statement", "expr"], propagate_positions=True)
 
 
@@ -95,6 +113,8 @@ _OPERATORS = {"SLASH", "PERCENT", "PLUS", "COMPARE", "IN", "_AND", "_OR"}
 
 
 def _explain(error: UnexpectedInput, text: str, at: int) -> str:
+    if text.startswith(("--", "/*"), at):
+        return "AWS IoT SQL has no comments"
     found = repr(str(error.token) if isinstance(error, UnexpectedToken) else text[at]) if text[at:] else "the end"
     expected: set[str] = set(getattr(error, "accepts", None) or getattr(error, "allowed", None) or ())
     words = []

@@ -13,6 +13,8 @@ import regex  # type: ignore[import-untyped]  # ships no types
 from infra.local.iot.rules.values import UNDEFINED, Value
 
 TIMEOUT_S = 0.05
+MAX_SIZE = 100_000
+"""Of an expression whose counted repetitions are written out: compiling it holds up the loop too."""
 _CLASSES = {
     "d": "[0-9]", "D": "[^0-9]", "w": "[a-zA-Z_0-9]", "W": "[^a-zA-Z_0-9]", "s": r"[ \t\n\x0b\f\r]",
     "S": r"[^ \t\n\x0b\f\r]", "h": r"[ \t\xA0\u1680\u180e\u2000-\u200a\u202f\u205f\u3000]",
@@ -21,7 +23,8 @@ _CLASSES = {
 _POSIX = {
     "Lower": "a-z", "Upper": "A-Z", "ASCII": r"\x00-\x7F", "Alpha": "a-zA-Z", "Digit": "0-9", "Alnum": "a-zA-Z0-9",
     "Punct": r"!-/:-@\[-`{-~", "Graph": "!-~", "Print": " -~", "Blank": r" \t", "Cntrl": r"\x00-\x1F\x7F",
-    "XDigit": "0-9a-fA-F", "Space": r" \t\n\x0B\f\r",
+    "XDigit": "0-9a-fA-F", "Space": r" \t\n\x0B\f\r", "javaLowerCase": r"\p{Lowercase}",
+    "javaUpperCase": r"\p{Uppercase}",
 }  # fmt: skip
 
 
@@ -29,36 +32,92 @@ _POSIX = {
 def _compiled(pattern: str) -> Any:
     """Return the compiled expression, or None for what is not one."""
     try:
-        return regex.compile(_translate(pattern), regex.VERSION1)
+        return regex.compile(_translate(pattern), regex.VERSION1) if _size(pattern) <= MAX_SIZE else None
     except (regex.error, ValueError, OverflowError, RecursionError, IndexError):
         return None
 
 
 def _translate(pattern: str) -> str:
+    """Return the expression as ``regex`` writes it.
+
+    Raises:
+        ValueError: Java has no such expression.
+    """
     parts: list[str] = []
-    at = 0
+    at = depth = 0
     while at < len(pattern):
-        if pattern[at] != "\\" or at + 1 == len(pattern):
-            parts.append(pattern[at])
-            at += 1
-        elif pattern[at + 1] == "Q":
+        if pattern.startswith("\\Q", at):
             end = pattern.find("\\E", at + 2)
             end = len(pattern) if end < 0 else end
-            parts.append(regex.escape(pattern[at + 2 : end]))
-            at = end + 2
-        else:
+            text, at = regex.escape(pattern[at + 2 : end]), end + 2
+        elif pattern[at] == "\\":
             text, at = _escape(pattern, at + 1)
-            parts.append(text)
+        elif depth or pattern[at] == "[":
+            text, depth, at = _in_class(pattern, at, depth)
+        else:
+            text, at = _outside(pattern, at)
+        parts.append(text)
     return "".join(parts)
 
 
+_TOKEN = regex.compile(r"\\.|\[(?:\\.|[^\]\\])*+\]|\{(?<count>\d+)(?:,\d*)?\}|.", regex.DOTALL)
+
+
+def _size(pattern: str) -> int:
+    """Return about how many atoms an expression has once its counted repetitions are written out."""
+    sizes, last = [0], 0
+    for token in _TOKEN.finditer(pattern):
+        if token["count"]:
+            last = last * max(int(token["count"][:9]) - 1, 0)
+        elif token[0] == ")" and len(sizes) > 1:
+            last = sizes.pop()
+        elif token[0] == "(":
+            sizes.append(0)
+            last = 0
+        else:
+            last = 1
+        sizes[-1] += last
+    return sum(sizes)
+
+
+def _outside(pattern: str, at: int) -> tuple[str, int]:
+    """Return one character outside of a class: ``regex`` reads more behind ``{`` and ``(`` than Java knows."""
+    unknown = {"{": not _COUNT.match(pattern, at), "(": pattern.startswith("(*", at) or not _GROUP.match(pattern, at)}
+    if unknown.get(pattern[at]):
+        raise ValueError(f"Not an expression of Java at {at}: {pattern}")
+    return pattern[at], at + 1
+
+
+def _in_class(pattern: str, at: int, depth: int) -> tuple[str, int, int]:
+    """Return a class's next text, how deep one is in classes behind it, and where that is."""
+    if pattern[at] == "[":
+        opening = "[^" if pattern.startswith("[^", at) else "["
+        first = pattern.startswith("]", at + len(opening))  # stands for itself
+        return opening + ("\\]" if first else ""), depth + 1, at + len(opening) + first
+    if pattern[at : at + 2] in ("--", "||", "~~"):
+        return "\\" + pattern[at] + "\\" + pattern[at], depth, at + 2
+    return pattern[at], depth - (pattern[at] == "]"), at + 1
+
+
+_COUNT = regex.compile(r"\{\d+(?:,\d*)?\}")
+_GROUP = regex.compile(r"\((?!\?)|\(\?(?:[:=!>]|<[=!]|<[a-zA-Z][a-zA-Z0-9]*>|[idmsuxU]*(?:-[idmsuxU]+)?[:)])")
+_LETTERS = frozenset("tnrfaecxu0dDsSwWhHvVbBAGZzRXpPkN123456789")
+
+
 def _escape(pattern: str, at: int) -> tuple[str, int]:
-    letter = pattern[at]
-    if letter in "pP" and pattern[at + 1 : at + 2] == "{":
-        end = pattern.find("}", at)
-        name = pattern[at + 2 : end]
-        if end > 0 and name in _POSIX:
-            return f"[{'^' if letter == 'P' else ''}{_POSIX[name]}]", end + 1
+    r"""Return what stands for the escape whose letter is at ``at``, and where it ends."""
+    letter, more = pattern[at : at + 1], pattern[at + 1 : at + 2]
+    end = pattern.find({"{": "}", "<": ">"}.get(more, "}"), at)
+    name = pattern[at + 2 : end]
+    if letter == "k" and more == "<" and end > 0:
+        return f"(?P={name})", end + 1
+    if letter == "x" and more == "{" and end > 0:
+        return f"\\U{int(name, 16):08x}", end + 1
+    if letter in ("p", "P") and more == "{" and end > 0:
+        posix = f"[{'^' if letter == 'P' else ''}{_POSIX.get(name)}]"
+        return posix if name in _POSIX else "\\" + pattern[at : end + 1], end + 1
+    if not letter or (letter.isascii() and letter.isalnum() and letter not in _LETTERS):
+        raise ValueError(f"Not an expression of Java at {at}: {pattern}")
     return _CLASSES.get(letter, "\\" + letter), at + 1
 
 

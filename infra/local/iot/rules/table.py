@@ -65,12 +65,12 @@ _NOTES = {
     "decode": "`'base64'` only; `'proto'` is refused",
     "encode": "`'base64'` only",
     "get_thing_shadow": "under the role it is given; a shadow that is not there is Undefined",
-    "parse_time": "Joda-Time patterns; long zone names (`zzzz`) for UTC and GMT only",
+    "parse_time": "Joda-Time patterns, years 1 to 9999; `zzzz` for some thirty zones, else Undefined",
     "regexp_matches": "Java's expressions, for at most 50 ms",
     "regexp_replace": "Java's expressions, for at most 50 ms",
     "regexp_substr": "Java's expressions, for at most 50 ms; no match is Undefined",
     "length": "counts code points",
-    "time_to_epoch": "JDK 11 patterns, English texts",
+    "time_to_epoch": "JDK 11 patterns without week fields, English texts",
 }
 _DECIDED = """\
 `a AS b.c` gives `{"b": {"c": …}}`; an item that is neither a path nor a function needs AS.

@@ -17,13 +17,28 @@ MONTHS = (
     "December",
 )  # fmt: skip
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-_LONG_ZONES = {"UTC": "Coordinated Universal Time", "GMT": "Greenwich Mean Time"}
+_LONG_ZONES: Mapping[tuple[str, float], str] = {
+    ("UTC", 0): "Coordinated Universal Time", ("GMT", 0): "Greenwich Mean Time", ("BST", 1): "British Summer Time",
+    ("WET", 0): "Western European Time", ("WEST", 1): "Western European Summer Time",
+    ("CET", 1): "Central European Time", ("CEST", 2): "Central European Summer Time",
+    ("EET", 2): "Eastern European Time", ("EEST", 3): "Eastern European Summer Time",
+    ("MSK", 3): "Moscow Standard Time", ("IST", 1): "Irish Standard Time", ("IST", 2): "Israel Standard Time",
+    ("IDT", 3): "Israel Daylight Time", ("IST", 5.5): "India Standard Time", ("CST", 8): "China Standard Time",
+    ("HKT", 8): "Hong Kong Time", ("JST", 9): "Japan Standard Time", ("KST", 9): "Korea Standard Time",
+    ("HST", -10): "Hawaii Standard Time", ("AKST", -9): "Alaska Standard Time", ("AKDT", -8): "Alaska Daylight Time",
+    ("PST", -8): "Pacific Standard Time", ("PDT", -7): "Pacific Daylight Time", ("MST", -7): "Mountain Standard Time",
+    ("MDT", -6): "Mountain Daylight Time", ("CST", -6): "Central Standard Time", ("CDT", -5): "Central Daylight Time",
+    ("EST", -5): "Eastern Standard Time", ("EDT", -4): "Eastern Daylight Time", ("AST", -4): "Atlantic Standard Time",
+    ("ADT", -3): "Atlantic Daylight Time",
+}  # fmt: skip
+"""Names that ``zzzz`` writes, by short name and hours east of UTC."""
 _SHORT_ZONES = {
     "Z": "UTC", "PST": "America/Los_Angeles", "PDT": "America/Los_Angeles", "MST": "America/Denver",
     "MDT": "America/Denver", "CST": "America/Chicago", "CDT": "America/Chicago", "EST": "America/New_York",
     "EDT": "America/New_York", "CET": "Europe/Paris", "CEST": "Europe/Paris", "EET": "Europe/Helsinki",
     "BST": "Europe/London", "WET": "Europe/Lisbon", "JST": "Asia/Tokyo", "IST": "Asia/Kolkata",
 }  # fmt: skip
+_LONG_OFFSETS = {name: f"{int(hours):+03d}:{hours % 1 * 60:02.0f}" for (_, hours), name in _LONG_ZONES.items()}
 _OFFSET = re.compile(r"([+-])(\d{1,2})(?::?(\d{2}))?(?::?(\d{2}))?")
 _LETTERS = re.compile(r"'(?:[^']|'')*'|([A-Za-z])\1*|[^A-Za-z']|'")
 
@@ -39,7 +54,7 @@ def _zone(name: str) -> tzinfo | None:
             return None
         shift = timedelta(hours=hours, minutes=minutes, seconds=seconds)
         return timezone(-shift if offset[1] == "-" else shift)
-    if bare in {"UTC", "GMT", "UT", "Z"}:
+    if bare in {"UTC", "UT", "Z"}:
         return UTC
     try:
         return ZoneInfo(bare)
@@ -87,7 +102,8 @@ def _zone_name(moment: datetime, count: int, _: str) -> str:
     short = moment.tzname() or ""
     if not short[:1].isalpha() or "+" in short or "-" in short:
         return "UTC" if short == "UTC" else _offset_text(moment, colon=True)
-    return _LONG_ZONES[short] if count >= 4 else short
+    hours = (moment.utcoffset() or timedelta()) / timedelta(hours=1)
+    return _LONG_ZONES[short, hours] if count >= 4 else short
 
 
 _JODA_NUMBER: Mapping[str, Callable[[datetime], int]] = {
@@ -135,7 +151,7 @@ def parse_jdk(text: str, pattern: str) -> Value:
         return UNDEFINED
     fields = _fields(found)
     zone_name = fields.get("zone", "UTC")
-    zone = _zone(_SHORT_ZONES.get(zone_name, zone_name))
+    zone = _zone({**_SHORT_ZONES, **_LONG_OFFSETS}.get(zone_name, zone_name))
     try:
         return (
             UNDEFINED if zone is None else (_resolve(fields).replace(tzinfo=zone) - _EPOCH) // timedelta(milliseconds=1)
@@ -165,7 +181,7 @@ def _reader(pattern: str) -> re.Pattern[str] | None:
 def _field_pattern(letter: str, count: int) -> str:
     names = {"M": MONTHS, "L": MONTHS, "E": DAYS}.get(letter)
     if names and (count >= 3 or letter == "E"):
-        field = "ignored" if letter == "E" else "month_name"
+        field = "weekday" if letter == "E" else "month_name"
         return f"(?P<{field}>{'|'.join(name if count == 4 else name[:3] for name in names)})"
     if letter in "yu":
         return r"(?P<year2>\d{2})" if count == 2 else rf"(?P<year>[+-]?\d{{{count},9}})"
@@ -187,7 +203,7 @@ _OTHER_FIELDS: Mapping[str, tuple[str, ...]] = {
     "G": ("(?P<era>AD|BC)",) * 3 + ("(?P<era>Anno Domini|Before Christ)",),
     "a": ("(?P<half>AM|PM)",),
     "V": (f"(?P<zone>{_ZONE_PATTERN})",),
-    "z": (f"(?P<zone>{_ZONE_PATTERN})",),
+    "z": (f"(?P<zone>{_ZONE_PATTERN})",) * 3 + (f"(?P<zone>{'|'.join(_LONG_OFFSETS)}|{_ZONE_PATTERN})",),
     "O": (r"(?P<zone>GMT(?:[+-]\d{1,2}(?::\d{2})?)?)",),
     "X": tuple(f"(?P<zone>Z|{form})" for form in (_HOUR, _HOURS_MINUTES, _COLON, _SECONDS, _COLON_SECONDS)),
     "x": tuple(f"(?P<zone>{form})" for form in (_HOUR, _HOURS_MINUTES, _COLON, _SECONDS, _COLON_SECONDS)),
@@ -217,6 +233,8 @@ def _resolve(fields: Mapping[str, str]) -> datetime:
         if not 1 <= wanted <= 31:
             raise ValueError(wanted)
         day = datetime(year, month, min(wanted, _month_length(year, month)))  # noqa: DTZ001
+    if not DAYS[day.weekday()].startswith(fields.get("weekday", "")):
+        raise ValueError(fields["weekday"])
     return day + _time_of_day(fields)
 
 
