@@ -61,10 +61,13 @@ class Fleet:
         self.broker = FakeBroker()
         self.events: list[Any] = []
         self.hook: Any = lambda event: {"allowProvisioning": True}
-        self.provisioning = Provisioning(self.registry, self.call, self.broker, self._invoke, hook_timeout_s=0.05)
+        self.provisioning = Provisioning(self.registry, self._carry_out, self.broker, self._invoke, hook_timeout_s=0.05)
         self.call("CreateThingType", {"thingTypeName": "bulb"})
         self.call("CreateThingGroup", {"thingGroupName": "fleet"})
         self.call("CreatePolicy", {"policyName": "device", "policyDocument": json.dumps(POLICY)})
+
+    def _carry_out(self, operation, ask):
+        return self.call(operation, ask)
 
     async def _invoke(self, function_arn, payload, source_arn):
         event = json.loads(payload)

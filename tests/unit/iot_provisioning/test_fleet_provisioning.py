@@ -283,6 +283,30 @@ async def test_a_policy_document_in_the_template_is_made_once(fleet):
     assert len(fleet.call("ListPolicies", {})["policies"]) == 2  # both documents are the same text
 
 
+async def test_a_certificate_may_be_named_as_the_pages_list_spells_it(fleet):
+    fleet.create(changed("Resources/certificate/Properties", {"CertificateID": {"Ref": "AWS::IoT::Certificate::Id"}}))
+    made = await fleet.claim()
+    assert (await fleet.register(made, SerialNumber="1"))[0] == "accepted"
+    assert fleet.status(made) == "ACTIVE"
+
+
+async def test_a_defect_is_answered_and_leaves_the_registry_as_it_was(fleet):
+    fleet.create()
+    made, call = await fleet.claim(), fleet.call
+
+    def broken(operation, ask):
+        if operation == "AttachThingPrincipal":
+            raise RuntimeError(operation)
+        return call(operation, ask)
+
+    fleet.call = broken
+    outcome, answer = await fleet.register(made, SerialNumber="1")
+    assert (outcome, answer["statusCode"], answer["errorCode"]) == ("rejected", 500, "InternalFailure")
+    fleet.call = call
+    assert fleet.things() == []
+    assert fleet.status(made) == "PENDING_ACTIVATION"
+
+
 async def test_asking_again_with_the_same_token_answers_the_same(fleet):
     fleet.create()
     made = await fleet.claim()
@@ -311,6 +335,8 @@ async def test_asking_again_with_the_same_token_answers_the_same(fleet):
         (changed("Resources/policy/Properties/PolicyDocument", "{}"), InvalidError),
         (changed("Resources/other", {"Type": "AWS::IoT::Thing"}), InvalidError),
         (changed("DeviceConfiguration", []), InvalidError),
+        (changed("DeviceConfiguration/first", 1), InvalidError),
+        (changed("DeviceConfiguration/first", {"deep": "x"}), InvalidError),
     ],
 )
 async def test_a_template_that_cannot_work_is_refused_when_it_is_stored(fleet, body, error):
@@ -348,6 +374,7 @@ async def test_a_claim_for_a_trusted_user_lives_five_minutes_and_can_only_provis
     claim = fleet.call("CreateProvisioningClaim", {"templateName": "fleet"})
     der = dump_der(x509.load_pem_x509_certificate(claim["certificatePem"].encode()))
     principal = fleet.registry.certificate(der)
+    assert fleet.call("ListCertificates", {})["certificates"] == []
     ((_, document),) = fleet.registry.documents(principal)
     resources = document["Statement"][1]["Resource"]
     assert all("$aws/certificates/" in one or "$aws/provisioning-templates/fleet/" in one for one in resources)

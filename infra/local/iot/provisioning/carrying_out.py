@@ -38,7 +38,7 @@ def carry_out(registry: Registry, call: Call, plan: Plan) -> Provisioned:
     known = [set(table) for table in tables]
     try:
         return _carry_out(registry, call, plan)
-    except IotError:
+    except BaseException:
         for table, records, names in zip(tables, before, known, strict=True):
             for name in set(table) - names:
                 del table[name]
@@ -84,7 +84,7 @@ def _certificate(registry: Registry, resource: Resource) -> CertificateRecord:
             "A certificate has a CertificateId or a CertificateSigningRequest, and is ACTIVE or INACTIVE."
         )
     if "CertificateSigningRequest" in properties:
-        certificate = registry.certificates.from_csr(properties["CertificateSigningRequest"])
+        certificate = registry.certificates.from_csr(str(properties["CertificateSigningRequest"]))
         return registry.certificates.add(certificate, status)
     record = found(registry.state.certificates, str(properties["CertificateId"]), "Certificate")
     override = resource.override("Status")

@@ -16,7 +16,7 @@ MAX_BODY_CHARS = 10_240
 _SECTIONS = {"Parameters", "Mappings", "Resources", "DeviceConfiguration"}
 _PROPERTIES = {
     "AWS::IoT::Thing": {"ThingName", "AttributePayload", "ThingTypeName", "ThingGroups"},
-    "AWS::IoT::Certificate": {"CertificateId", "CertificateSigningRequest", "Status"},
+    "AWS::IoT::Certificate": {"CertificateId", "CertificateID", "CertificateSigningRequest", "Status"},
     "AWS::IoT::Policy": {"PolicyName", "PolicyDocument"},
 }
 _NOT_CARRIED = {"BillingGroup", "CertificatePem", "CACertificatePem"}
@@ -29,6 +29,7 @@ _SETTINGS = {
 """The page's list spells them so, its examples as the properties; both are taken."""
 _ACTIONS = {"DO_NOTHING", "REPLACE", "FAIL", "MERGE"}
 _MERGEABLE = {"AttributePayload", "ThingGroups"}
+_NOT_FLAT = "DeviceConfiguration has a string, or a function that makes one, under each name."
 _SUBSTITUTED = re.compile(r"\$\{(!?)([^}]*)\}")
 
 
@@ -97,6 +98,7 @@ def load_template(body: str) -> Template:
     kinds = [resource.kind for resource in template.resources.values()]
     for kind in ("AWS::IoT::Thing", "AWS::IoT::Certificate"):
         _require(kinds.count(kind) <= 1, f"The template has more than one {kind}.")
+    _require(all(map(_flat, template.device_configuration.values())), _NOT_FLAT)
     for name in _references(document):
         _require(name in template.defaults or name == CERTIFICATE_ID, f"Parameter {name} is not declared.")
     return template
@@ -119,7 +121,7 @@ def build_plan(template: Template, parameters: Mapping[str, str], certificate_id
             properties["PolicyDocument"] = _policy_document(resource.properties["PolicyDocument"], evaluate)
         by_kind[resource.kind].append(Resource(kind=resource.kind, properties=properties, overrides=resource.overrides))
     configuration = {name: evaluate(value) for name, value in template.device_configuration.items()}
-    _require(all(isinstance(one, str) for one in configuration.values()), "DeviceConfiguration must be flat.")
+    _require(all(isinstance(one, str) for one in configuration.values()), _NOT_FLAT)
     return Plan(
         things=tuple(by_kind["AWS::IoT::Thing"]),
         certificates=tuple(by_kind["AWS::IoT::Certificate"]),
@@ -205,6 +207,13 @@ def _index(value: Any) -> int:
     return index
 
 
+def _flat(value: Any) -> bool:
+    function = (
+        isinstance(value, dict) and len(value) == 1 and (next(iter(value)) == "Ref" or "Fn::" in next(iter(value)))
+    )
+    return isinstance(value, str) or function
+
+
 def _policy_document(raw: Any, evaluate: Callable[[Any], Any]) -> str:
     """Return a policy document as text; it may stand in the template as text or as an object."""
     if isinstance(raw, str):
@@ -218,6 +227,8 @@ def _resource(name: str, raw: Any) -> Resource:
     kind = raw.get("Type")
     _require(kind in _PROPERTIES, f"Resource {name} has an unknown Type: {kind}.")
     properties, overrides = _object(raw, "Properties"), _object(raw, "OverrideSettings")
+    if "CertificateID" in properties:  # so in the page's list, CertificateId in its examples
+        properties["CertificateId"] = properties.pop("CertificateID")
     if left := _NOT_CARRIED & set(properties):
         raise NotEmulatedError(f"{', '.join(left)} in a provisioning template")
     unknown = set(properties) - _PROPERTIES[kind]

@@ -61,8 +61,9 @@ class Certificates:
         }
 
     def list_certificates(self, ask: Ask) -> Answer:
-        """List certificates."""
-        records, marker = page(self._state.certificates.values(), ask)
+        """List certificates; claims of trusted users are not among them."""
+        listed = (record for record in self._state.certificates.values() if record.claim_expires_at is None)
+        records, marker = page(listed, ask)
         summaries = [
             {
                 "certificateArn": record.arn,

@@ -102,6 +102,9 @@ class Registry:
         name = self._principal_name(principal)
         if name is None:
             return ()
+        record = self.state.certificates.get(principal.id)
+        if record and record.claim_policy:
+            return [("provisioning claim", record.claim_policy)]
         return [(policy.name, policy.versions[policy.default].parsed) for policy in self.policies.effective(name)]
 
     def thing(self, principal: Principal, client_id: str) -> Thing | None:

@@ -69,7 +69,9 @@ class CertificateRecord:
     modified_at: datetime
     version: int = 1
     claim_expires_at: datetime | None = None
-    """Of a provisioning claim (CreateProvisioningClaim): when it stops working."""
+    """Of a provisioning claim (CreateProvisioningClaim): when it stops working. No list shows claims."""
+    claim_policy: Mapping[str, Any] | None = None
+    """What a claim may do, in place of attached policies."""
     mode: str = "DEFAULT"
 
 
