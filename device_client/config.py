@@ -2,12 +2,18 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from device_client.errors import ConfigurationError
 
+_KINDS: Mapping[Any, tuple[Any, str]] = {
+    str: (str, "a text"),
+    Path: (str, "a text"),
+    int: (int, "a whole number"),
+    float: (int | float, "a number"),
+}
 _UNFIT = (OSError, ValueError, TypeError, KeyError, AttributeError)
 
 
@@ -53,13 +59,15 @@ class DeviceSettings:
             ConfigurationError: the file is missing, is not JSON, or a name or value in it does not fit.
         """
         try:
-            return cls._build(json.loads(path.read_text()), path)
+            return cls._build(_load_object(path), path)
         except _UNFIT as error:
             message = f"{path} is no device configuration ({error}); see 'A device' in the README for its form"
             raise ConfigurationError(message) from error
 
     @classmethod
     def _build(cls, raw: dict[str, Any], path: Path) -> "DeviceSettings":
+        _check(cls, raw)
+        _check(TelemetrySettings, raw.get("telemetry", {}))
         telemetry = TelemetrySettings(**raw.pop("telemetry", {}))
         files = {name: path.parent / raw.pop(name) for name in ("certificate", "private_key", "ca", "outbox")}
         settings = cls(**raw, **files, telemetry=telemetry)
@@ -98,10 +106,33 @@ class ClaimSettings:
             ConfigurationError: the file is missing, is not JSON, or a name or value in it does not fit.
         """
         try:
-            raw = json.loads(path.read_text())
+            raw = _load_object(path)
             own = {name: raw.pop(name) for name in ("type", "secret", "template", "own_key") if name in raw}
+            if "type" not in own:
+                raise ValueError('"type" is missing')
             device = DeviceSettings._build(dict(raw), path)  # noqa: SLF001 - one file's form, in one module
             return cls(device=device, **own, document=raw, folder=path.parent)
         except _UNFIT as error:
             message = f"{path} is no claim ({error}); see 'A device' in the README for its form"
             raise ConfigurationError(message) from error
+
+
+def _load_object(path: Path) -> dict[str, Any]:
+    raw = json.loads(path.read_text())
+    if not isinstance(raw, dict):
+        raise TypeError("it is not a JSON object")
+    return raw
+
+
+def _check(cls: type[DeviceSettings | TelemetrySettings], raw: Mapping[str, Any]) -> None:
+    """Refuse what is missing, unknown or of another kind, all of it at once."""
+    known = {one.name: one for one in fields(cls)}
+    required = [name for name, one in known.items() if one.default is MISSING and one.default_factory is MISSING]
+    wrong = [f'"{name}" is missing' for name in required if name not in raw]
+    wrong += [f'"{name}" is unknown' for name in raw if name not in known]
+    for name in raw.keys() & known.keys():
+        kinds, called = _KINDS.get(known[name].type, (object, "anything"))
+        if not isinstance(raw[name], kinds) or isinstance(raw[name], bool):
+            wrong.append(f'"{name}" must be {called}')
+    if wrong:
+        raise ValueError(", ".join(wrong))

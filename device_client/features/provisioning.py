@@ -26,7 +26,7 @@ from device_client.errors import BusyError, DeviceError, NotConnectedError, Refu
 from device_client.store.files import save
 
 _LOGGER = logging.getLogger(__name__)
-_THROTTLED, _FAILED = 429, 500
+_DENIED, _THROTTLED, _FAILED = 403, 429, 500
 _HALF_MINUTE_S = 30.0
 _CERTIFICATE = ("certificateId", "certificatePem", "certificateOwnershipToken")
 Connect = Callable[[DeviceSettings, str], Connection]
@@ -145,6 +145,8 @@ def _load(payload: bytes) -> dict[str, Any]:
 def _rejection(topic: str, answer: Mapping[str, Any]) -> DeviceError:
     status = answer.get("statusCode")
     message = f"{topic}: {answer.get('errorCode')}: {answer.get('errorMessage')}"
+    if status == _DENIED:
+        message += "; is it registered with this type and, if it names one, this secret? The hook's log says why not"
     if not isinstance(status, int) or status == _THROTTLED or status >= _FAILED:
         return BusyError(message)
     return RefusedError(message, reason=status)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from device_client.config import DeviceSettings
+from device_client.config import ClaimSettings, DeviceSettings
 from device_client.errors import ConfigurationError
 
 
@@ -31,9 +31,14 @@ def test_paths_count_from_the_files_own_directory(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
-        ({"thing": None}, "thing"),
-        ({"colour": "red"}, "colour"),
-        ({"telemetry": {"flush": 3}}, "flush"),
+        ({"thing": None}, '"thing" is missing'),
+        ({"colour": "red"}, '"colour" is unknown'),
+        ({"ca": None, "hue": 1}, '"ca" is missing, "hue" is unknown'),
+        ({"telemetry": {"flush": 3}}, '"flush" is unknown'),
+        ({"port": "8883"}, '"port" must be a whole number'),
+        ({"port": True}, '"port" must be a whole number'),
+        ({"thing": 5}, '"thing" must be a text'),
+        ({"telemetry": {"flush_after_s": "soon"}}, '"flush_after_s" must be a number'),
         ({"certificate": "absent.pem"}, "absent.pem"),
         ({"telemetry": 5}, "device configuration"),
     ],
@@ -48,3 +53,14 @@ def test_what_is_not_json_is_refused(tmp_path):
     path.write_text("thing: t")
     with pytest.raises(ConfigurationError, match="device configuration"):
         DeviceSettings.load(path)
+
+
+def test_a_claim_says_what_it_lacks(tmp_path):
+    with pytest.raises(ConfigurationError, match='"type" is missing'):
+        ClaimSettings.load(_write(tmp_path))
+    with pytest.raises(ConfigurationError, match='"private_key" is missing'):
+        ClaimSettings.load(_write(tmp_path, type="thermostat", private_key=None))
+    path = tmp_path / "claim.json"
+    path.write_text("[]")
+    with pytest.raises(ConfigurationError, match="it is not a JSON object"):
+        ClaimSettings.load(path)

@@ -169,7 +169,7 @@ async def test_after_anything_but_a_yes_nothing_of_the_attempt_stays(
 
 async def test_a_refusal_says_what_the_service_said(cloud: Cloud, tmp_path: Path):
     cloud.answers[PROVISION] = ("rejected", REFUSED)
-    with pytest.raises(RefusedError, match="ACCESS_DENIED: Access Denied") as caught:
+    with pytest.raises(RefusedError, match="ACCESS_DENIED: Access Denied; is it registered") as caught:
         await provisioned(cloud, tmp_path)
     assert caught.value.reason == 403
 
