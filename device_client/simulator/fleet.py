@@ -5,12 +5,13 @@ import json
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from device_client.config import DeviceSettings
 from device_client.connection import Connection
 from device_client.device import Device, build_device
 from device_client.errors import NotConnectedError
-from device_client.features.telemetry import Telemetry
+from device_client.features.telemetry import Telemetry, TelemetryCounts
 from device_client.store.outbox import SealedBucket
 
 
@@ -36,8 +37,49 @@ class FleetCounts:
     buckets: list[Acknowledged] = field(default_factory=list)
 
 
+class _Member:
+    """One device of the fleet, which may be built anew while the fleet runs."""
+
+    def __init__(self, build: Callable[[Callable[[], None]], tuple[Device, Telemetry]]) -> None:
+        self._build = build
+        self._past: list[TelemetryCounts] = []
+        self._restarting: asyncio.Task[None] | None = None
+        self._device, self._telemetry = build(self._reboot)
+
+    @property
+    def counts(self) -> list[TelemetryCounts]:
+        """Return what each run of the device counted."""
+        return [*self._past, self._telemetry.counts]
+
+    async def start(self) -> str:
+        """Start; return what kept it from connecting, "" if nothing did. It keeps trying."""
+        try:
+            await self._device.start()
+        except NotConnectedError as error:
+            return str(error)
+        return ""
+
+    async def stop(self) -> None:
+        """Stop, in the middle of a restart as well."""
+        if self._restarting is not None:
+            await self._restarting
+        await self._device.stop()
+
+    def _reboot(self) -> None:
+        self._restarting = asyncio.create_task(self._restart())
+
+    async def _restart(self) -> None:
+        await self._device.stop()
+        self._past.append(self._telemetry.counts)
+        self._device, self._telemetry = self._build(self._reboot)
+        await self.start()
+
+
 class Fleet:
-    """Devices that start, with a ramp, and stop together."""
+    """Devices that start, with a ramp, and stop together.
+
+    With ``remember=False`` the single buckets are not kept, for fleets that run for days.
+    """
 
     def __init__(
         self,
@@ -46,46 +88,43 @@ class Fleet:
         connect: Callable[[DeviceSettings], Connection],
         seed: int,
         connects_per_s: float = 100.0,
+        remember: bool = True,
         on_acknowledged: Callable[[Acknowledged], None] = lambda _bucket: None,
     ) -> None:
         self._buckets: list[Acknowledged] = []
+        self._connect = connect
+        self._remember = remember
         self._tell = on_acknowledged
         self._interval_s = 1.0 / connects_per_s
         self._connected = 0
-        self._devices: list[tuple[Device, Telemetry]] = [
-            build_device(
-                one,
-                connect(one),
-                dice=random.Random(f"{seed}/{one.thing}"),  # noqa: S311 - physics, not secrets
-                on_acknowledged=lambda bucket, thing=one.thing: self._on_acknowledged(thing, bucket),  # type: ignore[misc]  # the default binds the name
-            )
+        self._members = [
+            _Member(partial(self._build, one, random.Random(f"{seed}/{one.thing}")))  # noqa: S311 - physics, not secrets
             for one in settings
         ]
+
+    def _build(
+        self, settings: DeviceSettings, dice: random.Random, reboot: Callable[[], None]
+    ) -> tuple[Device, Telemetry]:
+        told = partial(self._on_acknowledged, settings.thing)
+        return build_device(settings, self._connect(settings), dice=dice, reboot=reboot, on_acknowledged=told)
 
     async def start(self) -> list[str]:
         """Start every device; return what kept any of them from connecting, a line each."""
         starting = []
-        for device, _ in self._devices:
-            starting.append(asyncio.create_task(self._start(device)))
+        for member in self._members:
+            starting.append(asyncio.create_task(member.start()))
             await asyncio.sleep(self._interval_s)
-        failures = await asyncio.gather(*starting)
-        return [failure for failure in failures if failure]
-
-    async def _start(self, device: Device) -> str:
-        try:
-            await device.start()
-        except NotConnectedError as error:
-            return str(error)
-        self._connected += 1
-        return ""
+        failures = [failure for failure in await asyncio.gather(*starting) if failure]
+        self._connected = len(self._members) - len(failures)
+        return failures
 
     async def stop(self) -> None:
         """Stop every device: each closes its open bucket and waits for its PUBACKs."""
-        await asyncio.gather(*(device.stop() for device, _ in self._devices))
+        await asyncio.gather(*(member.stop() for member in self._members))
 
     def counts(self) -> FleetCounts:
         """Return the sums over all devices so far."""
-        each = [telemetry.counts for _, telemetry in self._devices]
+        each = [counts for member in self._members for counts in member.counts]
         return FleetCounts(
             devices_connected=self._connected,
             messages_acknowledged=sum(one.messages_acknowledged for one in each),
@@ -102,5 +141,6 @@ class Fleet:
             seq=document["seq"],
             at_ms=tuple(document["t0"] + dt for dt in document["dt"]),
         )
-        self._buckets.append(acknowledged)
+        if self._remember:
+            self._buckets.append(acknowledged)
         self._tell(acknowledged)

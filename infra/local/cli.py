@@ -154,7 +154,7 @@ def status(
 ) -> None:
     """Say whether it runs, where, and what the template's outputs are."""
     settings = load_running(state_dir)
-    outputs = _outputs(settings)
+    outputs = outputs_of(settings)
     if as_json:
         typer.echo(json.dumps({"running": True, "endpoints": endpoints(settings), "outputs": outputs}))
         return
@@ -165,7 +165,7 @@ def status(
         typer.echo(f"  {name:<28} {value}")
 
 
-def _outputs(settings: config.Settings) -> dict[str, str]:
+def outputs_of(settings: config.Settings) -> dict[str, str]:
     """Return the outputs of the deployed template."""
     outputs: dict[str, str] = json.loads((settings.state_dir / "stack.json").read_text())["outputs"]
     return outputs
@@ -175,7 +175,7 @@ def _outputs(settings: config.Settings) -> dict[str, str]:
 def env(state_dir: StateDir = None) -> None:
     """Print what to evaluate in a shell, so that boto3, the AWS CLI and SDKs talk to it."""
     settings = load_running(state_dir)
-    outputs = _outputs(settings)
+    outputs = outputs_of(settings)
     variables = {
         "AWS_ENDPOINT_URL": settings.endpoint_url,
         "AWS_ACCESS_KEY_ID": settings.access_key_id,
