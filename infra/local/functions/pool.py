@@ -9,8 +9,9 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 
+from infra.local.functions.inside.warden import family
 from infra.local.functions.model import Configuration, Outcome
-from infra.local.functions.processes import family, memory_mb
+from infra.local.functions.processes import family_memory_mb
 from infra.local.functions.worker import INIT_LIMIT_S, Invocation, State, Worker
 
 SWITCH_AFTER_S = 0.5
@@ -264,7 +265,7 @@ class Pool:
     @staticmethod
     def _check(worker: Worker, pid: int) -> None:
         members = family(pid)
-        used_mb = max(memory_mb(member) for member in members)
+        used_mb = family_memory_mb(members)
         worker.max_memory_mb = max(worker.max_memory_mb, used_mb)
         if used_mb > worker.configuration.memory_mb * MEMORY_TOLERANCE or len(members) > MAX_PROCESSES:
             worker.kill("memory")

@@ -1,9 +1,10 @@
-"""Processes of workers: how much memory they hold, and the warden that lets none outlive us."""
+"""Processes of workers: how much memory they hold, what they leave behind, and the warden that lets none outlive us."""
 
 import contextlib
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -20,13 +21,31 @@ def memory_mb(pid: int) -> int:
         return 0
 
 
-def family(pid: int) -> list[int]:
-    """Return the process and those it has forked, as far as the system says (Linux)."""
-    found = [pid]
-    for member in found:
+def strays(mark: str) -> list[int]:
+    """Return the processes with ``mark`` in the environment they were started with: a dead worker's orphans (Linux)."""
+    found = []
+    for process in _PROC.glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            found.extend(int(child) for child in (_PROC / f"{member}/task/{member}/children").read_text().split())
+            if mark.encode() in (process / "environ").read_bytes().split(b"\0"):
+                found.append(int(process.name))
     return found
+
+
+def family_memory_mb(members: Sequence[int]) -> int:
+    """Return what processes hold together in MB, what they share counted once."""
+    most = sum(memory_mb(member) for member in members)
+    if len(members) == 1 or not most:
+        return most
+    return sum(_share_kb(member) for member in members) // 1024
+
+
+def _share_kb(pid: int) -> int:
+    """Return a process's proportional set size."""
+    with contextlib.suppress(OSError, ValueError):
+        for line in (_PROC / f"{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1])
+    return 0
 
 
 class Warden:
@@ -46,10 +65,10 @@ class Warden:
             start_new_session=True,
         )
 
-    def guard(self, group: int, alive: bool) -> None:  # noqa: FBT001 - on the list, or off it
-        """Put a process group on its list, or take it off."""
+    def guard(self, worker: int, alive: bool) -> None:  # noqa: FBT001 - on the list, or off it
+        """Put a worker on its list, or take it off."""
         if self._process and self._process.stdin:
-            self._process.stdin.write(f"{'+' if alive else '-'}{group}\n".encode())
+            self._process.stdin.write(f"{'+' if alive else '-'}{worker}\n".encode())
             self._process.stdin.flush()
 
     def stop(self) -> None:

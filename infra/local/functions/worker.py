@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
+from infra.local.functions.inside.warden import signal_family
 from infra.local.functions.logs import InvocationLog, LogStream
 from infra.local.functions.model import Configuration, Outcome
-from infra.local.functions.processes import memory_mb
+from infra.local.functions.processes import memory_mb, strays
 from infra.local.functions.runtime_api import Connection
 
 INIT_LIMIT_S = 10.0
@@ -64,11 +65,14 @@ class Port:
     idle: Callable[["Worker"], None]
     died: Callable[["Worker"], None]
     guard: Callable[[int, bool], None]
-    """Put a process group on the warden's list (True) or take it off (False)."""
+    """Put a worker on the warden's list (True) or take it off (False)."""
 
 
 class Worker:
     """A process under ``awslambdaric``, its log pipe and its Runtime API port."""
+
+    _api = ""
+    """Host and port of its Runtime API, which its environment holds."""
 
     def __init__(self, configuration: Configuration, stamp: object, stream: LogStream, port: Port) -> None:
         self.configuration = configuration
@@ -98,6 +102,8 @@ class Worker:
         self._freeze: asyncio.TimerHandle | None = None
         self._frozen = False
         self._end_reason: str | None = None
+        self._alone = False
+        """Whether it was killed while it had forked nothing."""
         self._watch: asyncio.Task[None] | None = None
 
     @property
@@ -123,7 +129,7 @@ class Worker:
         self._init_limit_s = init_limit_s
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(lambda: Connection(self), "127.0.0.1", 0)
-        api_port = self._server.sockets[0].getsockname()[1]
+        self._api = f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
         self._log_fd, write_fd = os.pipe()
         os.set_blocking(self._log_fd, False)
         try:
@@ -131,7 +137,7 @@ class Worker:
                 sys.executable,
                 str(BOOTSTRAP),
                 self.configuration.handler,
-                env={**environment, "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{api_port}"},
+                env={**environment, "AWS_LAMBDA_RUNTIME_API": self._api},
                 cwd=self.configuration.task_root,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=write_fd,
@@ -161,7 +167,7 @@ class Worker:
         if self._process and self.state is not State.DEAD:
             self._end_reason = self._end_reason or reason
             self.ending = True
-            _kill_group(self._process.pid)
+            self._alone = signal_family(self._process.pid, signal.SIGKILL) == 1
 
     def _stop_running(self) -> None:
         # Remembered and not reckoned from the time: a timer may fire a little early by another clock.
@@ -170,8 +176,7 @@ class Worker:
 
     def _signal(self, number: signal.Signals) -> None:
         if self._process and self.state is not State.DEAD:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, number)
+            signal_family(self._process.pid, number)
 
     async def stop(self) -> None:
         """Kill the process and wait for its end."""
@@ -296,7 +301,7 @@ class Worker:
 
     async def _wait(self, process: asyncio.subprocess.Process) -> None:
         code = await process.wait()
-        _kill_group(process.pid)  # its children
+        self._kill_orphans(process.pid)
         self._port.guard(process.pid, False)
         if self._freeze:
             self._freeze.cancel()
@@ -314,6 +319,14 @@ class Worker:
         self._write(self._log.rest())
         self.stream.closed = True
         self._port.died(self)
+
+    def _kill_orphans(self, group: int) -> None:
+        """Kill what the dead process leaves behind, in its group or out of it."""
+        signal_family(group, signal.SIGKILL)
+        if self._api and not self._alone:
+            for stray in strays(f"AWS_LAMBDA_RUNTIME_API={self._api}"):
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(stray, signal.SIGKILL)
 
     def _end(self, code: int) -> None:
         """Tell whoever waits why there will be no answer."""
@@ -356,8 +369,3 @@ class Worker:
 
 
 _SIGNALS: dict[int, str] = {signal.SIGKILL: "killed", signal.SIGSEGV: "segmentation fault", signal.SIGABRT: "aborted"}
-
-
-def _kill_group(group: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(group, signal.SIGKILL)

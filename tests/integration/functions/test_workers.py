@@ -281,3 +281,61 @@ async def test_a_worker_that_was_frozen_early_by_the_timers_clock_runs_the_next_
         assert result.function_error is None
         assert answer["event"] == {"n": 2}
         assert [worker] == list(stage.functions.pool.workers), "the same worker, thawed"
+
+
+DAEMON = """
+import os, sys, time
+from pathlib import Path
+PID = Path(__file__).parent / "daemon"
+def handler(event, context):
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            PID.write_text(str(os.getpid()))
+            while True: pass
+        os._exit(0)
+    while not PID.exists() or not PID.read_text(): time.sleep(0.01)
+    if event.get("exit"): os._exit(1)
+    return int(PID.read_text())
+"""
+
+
+async def test_a_process_that_left_its_workers_group_is_frozen_with_it_and_ends_with_it(tmp_path):
+    async with Stage(tmp_path) as stage:
+        stage.rewrite(DAEMON)
+        await stage.create("f", "app.handler")
+        daemon, _ = await stage.invoke("f", {})
+
+        await until(lambda: Path(f"/proc/{daemon}/stat").read_text().rpartition(")")[2].split()[0] == "T")
+        stage.functions.pool.retire(stage.functions.catalog.get("f").latest.function_arn)
+        await until(lambda: not alive(daemon))
+
+
+async def test_a_process_that_a_dead_worker_leaves_behind_is_ended(tmp_path):
+    async with Stage(tmp_path) as stage:
+        stage.rewrite(DAEMON)
+        await stage.create("f", "app.handler")
+        _, result = await stage.invoke("f", {"exit": True})
+        assert result.function_error == "Unhandled"
+        daemon = int(next(tmp_path.rglob("daemon")).read_text())
+        await until(lambda: not alive(daemon))
+
+
+async def test_memory_is_the_sum_of_what_a_handler_forked(tmp_path):
+    async with Stage(tmp_path) as stage:
+        stage.rewrite("""
+            import os, time
+            def handler(event, context):
+                for _ in range(event["children"]):
+                    if os.fork() == 0:
+                        hold = bytearray(60 * 1024 * 1024)
+                        hold[::4096] = b"x" * len(hold[::4096])
+                        time.sleep(30)
+                        os._exit(0)
+                time.sleep(1.5)
+        """)
+        await stage.create("f", "app.handler", MemorySize=128, Timeout=20)
+        answer, _ = await stage.invoke("f", {"children": 5})
+        assert answer["errorMessage"].endswith("Runtime exited with error: signal: killed")
+        _, result = await stage.invoke("f", {"children": 1})
+        assert result.function_error is None

@@ -1,24 +1,48 @@
-"""See that no worker outlives the local cloud: kill every process group still on the list when our parent is gone.
+"""See that no worker outlives the local cloud: kill every worker still on the list when our parent is gone.
 
-Reads ``+<group>`` and ``-<group>`` lines on standard input; its end is the parent's, however that came. A worker's
-children are of its group and die with it, which a parent-death signal in the worker itself would not reach.
+Reads ``+<pid>`` and ``-<pid>`` lines on standard input; its end is the parent's, however that came. What a worker has
+forked dies with it, which a parent-death signal in the worker itself would not reach.
 """
 
 import contextlib
 import os
 import signal
 import sys
+from pathlib import Path
+
+_PROC = Path("/proc")
+
+
+def family(pid: int) -> list[int]:
+    """Return a worker and all that it has forked, as far as the system says (Linux).
+
+    What was forked and let go is there too: a worker inherits its own orphans, see ``bootstrap``.
+    """
+    found = [pid]
+    for member in found:
+        with contextlib.suppress(OSError):
+            for task in (_PROC / str(member) / "task").iterdir():
+                found.extend(int(child) for child in (task / "children").read_text().split())
+    return found
+
+
+def signal_family(pid: int, number: signal.Signals) -> int:
+    """Send a signal to a worker's process group and to what has left the group; return how many there are."""
+    members = family(pid)
+    for send, target in ((os.killpg, pid), *((os.kill, member) for member in members[1:])):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            send(target, number)
+    return len(members)
 
 
 def main() -> None:
     """Keep the list until the input ends, then kill what is on it."""
-    groups: set[int] = set()
+    workers: set[int] = set()
     for line in sys.stdin:
-        change, group = line[0], int(line[1:])
-        (groups.add if change == "+" else groups.discard)(group)
-    for group in groups:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(group, signal.SIGKILL)
+        change, worker = line[0], int(line[1:])
+        (workers.add if change == "+" else workers.discard)(worker)
+    for worker in workers:
+        signal_family(worker, signal.SIGKILL)
 
 
 if __name__ == "__main__":
