@@ -4,6 +4,7 @@ import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,9 @@ class _Loader(yaml.SafeLoader):
 _Loader.add_multi_constructor("!", lambda _loader, _suffix, _node: None)
 
 
+@cache
 def load_template() -> dict[str, Any]:
-    """Return the template; what intrinsics stand for is None."""
+    """Return the template; what intrinsics stand for is None. Kept: nobody changes it."""
     template: dict[str, Any] = yaml.load(TEMPLATE.read_text("utf-8"), _Loader)
     return template
 
