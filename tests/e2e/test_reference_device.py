@@ -76,16 +76,3 @@ def test_a_restart_is_done_once_it_is_back_and_measuring(world: World, told: tup
     while call(world, phone, "GET", f"{path}/readings/latest") == before:
         assert time.monotonic() < deadline
         time.sleep(0.2)
-
-
-def test_simulated_devices_run_against_the_cloud_that_is_running_and_are_taken_up_again(world: World):
-    command = [str(ROOT / "scripts" / "simulate"), "--state-dir", str(world.cloud.settings.state_dir), "--prefix=simul"]
-    for devices, provisioned in (2, 2), (3, 1):
-        done = subprocess.run(
-            [*command, f"--devices={devices}", "--seconds=2", "--sample-every=0.2", "--flush-readings=2"],
-            capture_output=True, text=True, timeout=60, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        assert done.stderr.count("claim secret") == provisioned
-        last = done.stderr.splitlines()[-1]
-        assert int(last.split()[0]) >= devices, last
