@@ -7,105 +7,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
-import boto3
 import pytest
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from infra.local.config import Ports, Settings
-from tests.ports import ports
+from tests.integration.iot_rules.conftest import Cloud
 
-TRUST = {
-    "Version": "2012-10-17",
-    "Statement": [
-        {"Effect": "Allow", "Principal": {"Service": "iot.amazonaws.com"}, "Action": "sts:AssumeRole"},
-    ],
-}
 pytestmark = pytest.mark.e2e
-
-
-class Cloud:
-    """Clients of the account's owner."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self.state_dir = settings.state_dir
-        self.roles: dict[str, str] = {}
-
-    def client(self, name: str) -> Any:
-        return boto3.client(
-            name,  # type: ignore[call-overload]  # any service
-            endpoint_url=self._settings.endpoint_url,
-            region_name=self._settings.region,
-            aws_access_key_id=self._settings.access_key_id,
-            aws_secret_access_key=self._settings.secret_access_key,
-            config=Config(retries={"max_attempts": 0}),
-        )
-
-    def role(self, name: str, *actions: str) -> str:
-        iam = self.client("iam")
-        arn: str = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(TRUST))["Role"]["Arn"]
-        statement = {"Effect": "Allow", "Action": actions, "Resource": "*"}
-        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-        iam.put_role_policy(RoleName=name, PolicyName="allowed", PolicyDocument=policy)
-        return arn
-
-    def queue(self, name: str) -> str:
-        url: str = self.client("sqs").create_queue(QueueName=name)["QueueUrl"]
-        return url
-
-    def rule(self, name: str, sql: str, *actions: Any, error: str) -> None:
-        payload = {
-            "sql": sql,
-            "awsIotSqlVersion": "2016-03-23",
-            "actions": actions,
-            "errorAction": {"sqs": {"queueUrl": error, "roleArn": self.roles["good"]}},
-        }
-        self.client("iot").create_topic_rule(ruleName=name, topicRulePayload=payload)
-
-    def publish(self, topic: str, payload: bytes) -> None:
-        self.client("iot-data").publish(topic=topic, payload=payload)
-
-    def receive(self, queue: str, count: int) -> list[str]:
-        """Return that many messages of a queue, and one more if it comes at once."""
-        sqs, bodies = self.client("sqs"), []
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline:
-            answer = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10, WaitTimeSeconds=1)
-            for received in answer.get("Messages", []):
-                bodies.append(received["Body"])
-                sqs.delete_message(QueueUrl=queue, ReceiptHandle=received["ReceiptHandle"])
-            if len(bodies) >= count:
-                break
-        return bodies
-
-
-@pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    settings = Settings(state_dir=Path(tmp_path_factory.mktemp("state")), ports=Ports(**ports(41)))
-    settings.save()
-    processes = [
-        subprocess.Popen([sys.executable, "-m", module, "--state-dir", str(settings.state_dir)],
-                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        for module in ("infra.local.services", "infra.local.iot.main")
-    ]  # fmt: skip
-    try:
-        for process in processes:
-            assert process.stdout is not None
-            assert json.loads(process.stdout.readline())["ready"]
-        cloud = Cloud(settings)
-        all_that_rules_do = ("sqs:SendMessage", "s3:PutObject", "dynamodb:PutItem", "sns:Publish", "iot:Publish")
-        cloud.roles = {"good": cloud.role("good", *all_that_rules_do), "poor": cloud.role("poor", "sqs:ReceiveMessage")}
-        yield cloud
-    finally:
-        for process in processes:
-            process.terminate()
-        for process in processes:
-            process.communicate(timeout=10)
 
 
 def test_every_action_arrives_under_the_rules_role(cloud):
