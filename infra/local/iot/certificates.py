@@ -13,13 +13,15 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.x509.oid import NameOID
 
 # TLS is judged by real time and our clock may be moved: no certificate depends on either.
 NOT_BEFORE = datetime(2020, 1, 1, tzinfo=UTC)
 NOT_AFTER = datetime(2049, 12, 31, 23, 59, 59, tzinfo=UTC)
+MIN_RSA_BITS = 2048
+_CURVES = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
 CA_NAME = "Fieldline local cloud CA"
 SERVER_NAMES: tuple[x509.GeneralName, ...] = (
     x509.DNSName("localhost"),
@@ -93,7 +95,7 @@ class CertificateAuthority:
         """Return a certificate that carries the request's subject and key.
 
         Raises:
-            CertificateError: it is no request, or its signature is not by its own key.
+            CertificateError: it is no request, its key is too weak, or its signature is not by its own key.
         """
         try:
             request = x509.load_pem_x509_csr(csr_pem.encode())
@@ -102,6 +104,8 @@ class CertificateAuthority:
             raise CertificateError("The certificate signing request could not be parsed.") from error
         if not valid:
             raise CertificateError("The certificate signing request has no valid signature.")
+        if not _is_strong(key):
+            raise CertificateError("The key must be RSA of at least 2048 bits, or of the curve P-256, P-384 or P-521.")
         return self._sign(request.subject, key)
 
     def issued(self, certificate: x509.Certificate) -> bool:
@@ -223,6 +227,13 @@ def _add_alternatives(facts: dict[str, list[str]], side: str, alternatives: list
 
 def _name(common_name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+
+
+def _is_strong(key: object) -> bool:
+    """Say whether AWS IoT takes such a key. (API reference, "CreateCertificateFromCsr")."""
+    if isinstance(key, rsa.RSAPublicKey):
+        return key.key_size >= MIN_RSA_BITS
+    return isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, _CURVES)
 
 
 def _load_key(path: Path) -> ec.EllipticCurvePrivateKey:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import pytest
 from awsiot import V2ServiceException, iotidentity
@@ -100,24 +101,30 @@ class World:
         self.functions.close()
 
 
+@contextmanager
+def gateway(state_dir):
+    """The gateway process beside a running services process; yields its ports."""
+    command = [sys.executable, "-m", "infra.local.iot.main", "--state-dir", str(state_dir)]
+    with (state_dir / "gateway.log").open("w") as log:
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True)
+    assert process.stdin
+    assert process.stdout
+    try:
+        line = process.stdout.readline()
+        assert line, (state_dir / "gateway.log").read_text()
+        yield json.loads(line)["ports"]
+    finally:
+        process.stdin.close()
+        assert process.wait(10) == 0
+        process.stdout.close()
+
+
 @pytest.fixture
 def world(tmp_path):
-    with services(tmp_path, block=60) as running:
-        command = [sys.executable, "-m", "infra.local.iot.main", "--state-dir", str(tmp_path)]
-        with (tmp_path / "gateway.log").open("w") as log:
-            gateway = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True)
-        assert gateway.stdin
-        assert gateway.stdout
-        try:
-            line = gateway.stdout.readline()
-            assert line, (tmp_path / "gateway.log").read_text()
-            world = World(running, json.loads(line)["ports"], tmp_path)
-            yield world
-            world.close()
-        finally:
-            gateway.stdin.close()
-            assert gateway.wait(10) == 0
-            gateway.stdout.close()
+    with services(tmp_path, block=60) as running, gateway(tmp_path) as ports:
+        world = World(running, ports, tmp_path)
+        yield world
+        world.close()
 
 
 def test_a_thing_exists_only_where_the_function_allowed_it_and_unused_certificates_go(world):

@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 from infra.local.iot.certificates import CertificateAuthority, dump_pem
@@ -26,8 +26,8 @@ def refused(call, code, **arguments):
     return caught.value.response["Error"]["Message"]
 
 
-def make_csr(common_name="device-1"):
-    key = ec.generate_private_key(ec.SECP256R1())
+def make_csr(common_name="device-1", key=None):
+    key = key or ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
     csr = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
     return key, csr.public_bytes(serialization.Encoding.PEM).decode()
@@ -201,7 +201,11 @@ def test_a_certificate_from_a_csr_carries_its_key_and_subject(iot):
     assert certificate.public_key() == key.public_key()
     assert certificate.subject.rfc4514_string() == "CN=my-device"
     assert iot.list_certificates()["certificates"][0]["status"] == "INACTIVE"
-    for rubbish in ("rubbish", csr[:-60]):
+    for key in (rsa.generate_private_key(65537, 2048), ec.generate_private_key(ec.SECP384R1())):
+        pem = iot.create_certificate_from_csr(certificateSigningRequest=make_csr(key=key)[1])["certificatePem"]
+        assert x509.load_pem_x509_certificate(pem.encode()).public_key() == key.public_key()
+    weak = [rsa.generate_private_key(65537, 1024), ec.generate_private_key(ec.SECP256K1())]
+    for rubbish in ("rubbish", csr[:-60], *(make_csr(key=key)[1] for key in weak)):
         refused(iot.create_certificate_from_csr, "InvalidRequestException", certificateSigningRequest=rubbish)
 
 

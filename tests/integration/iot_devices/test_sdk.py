@@ -367,12 +367,3 @@ def test_a_device_that_sends_rubbish_to_its_shadow_is_answered_and_stays(local):
         state = iotshadow.ShadowState(reported={"a": 1})
         asked = iotshadow.UpdateShadowRequest(thing_name=thing, state=state)
         assert client.update_shadow(asked).result(WAIT_S).version == 1
-
-
-def test_a_will_that_a_rule_republishes_to_the_shadow_is_taken_up(local):
-    # Page "Device Shadow service: connection monitoring": a will cannot name a shadow's topic, a rule's republish can.
-    thing = local.name("lamp")
-    document = {"state": {"reported": {"connected": "false"}}}
-    local.data.publish(topic=f"$aws/things/{thing}/shadow/update", payload=json.dumps(document), qos=1)
-    got = json.loads(local.data.get_thing_shadow(thingName=thing)["payload"].read())
-    assert got["state"] == document["state"]

@@ -238,4 +238,5 @@ def _ip(http: web.BaseRequest) -> str:
 
 def _forbidden() -> web.Response:
     """Refuse as the data plane does."""
-    return web.json_response({"message": "Forbidden", "traceId": str(uuid.uuid4())}, status=403)
+    told = {"message": "Forbidden", "traceId": str(uuid.uuid4())}
+    return web.json_response(told, status=403, headers={"x-amzn-errortype": "ForbiddenException"})

@@ -261,6 +261,13 @@ def _references(raw: Any) -> Iterator[str]:
         for name, one in raw.items():
             if name == "Ref" and len(raw) == 1 and isinstance(one, str):
                 yield one
+            elif name == "Fn::Sub":
+                _require(bool(one), "Fn::Sub needs a text.")
+                text, *given = one if isinstance(one, list) else [one]
+                found = _SUBSTITUTED.findall(text) if isinstance(text, str) else ()
+                own = [variable for values in given if isinstance(values, dict) for variable in values]
+                yield from (variable for literal, variable in found if not literal and variable not in own)
+                yield from _references(given)
             else:
                 yield from _references(one)
 
