@@ -77,6 +77,7 @@ def dump_device(device: Device) -> DevicesModel:
         revoked=device.revoked,
         data_from_ms=device.data_from_ms,
         version=device.version,
+        origin=device.origin,
     )
 
 
@@ -96,6 +97,7 @@ def load_device(item: DevicesModel) -> Device:
         revoked=bool(item.revoked),
         data_from_ms=int(item.data_from_ms),
         version=int(item.version),
+        origin=item.origin,
     )
 
 
@@ -114,5 +116,6 @@ def device_actions(device: Device) -> list[Any]:
         (DevicesModel.revoked, device.revoked),
         (DevicesModel.data_from_ms, device.data_from_ms),
         (DevicesModel.version, device.version),
+        (DevicesModel.origin, device.origin),
     ]
     return [path.remove() if value is None else path.set(value) for path, value in values]

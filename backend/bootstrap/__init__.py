@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 from backend.bootstrap import parts
 
 if TYPE_CHECKING:
+    from backend.adapters.invoker import LambdaInvoker
     from backend.services.access import Access
     from backend.services.accounts import Accounts, Openings
     from backend.services.commands import CommandDesk
     from backend.services.configuration import Settings
     from backend.services.devices import DeviceBook
     from backend.services.doorkeeper import Doorkeeper
+    from backend.services.imports import Imports
     from backend.services.items import ItemBook
     from backend.services.live import Live
     from backend.services.mobile import Mobile
@@ -162,6 +164,32 @@ def registry() -> "Registry":
     from backend.services.registry import Registry
 
     return Registry(devices=parts.devices(), device_types=parts.device_types(), clock=parts.clock(), dice=parts.dice())
+
+
+@cache
+def imports() -> "Imports":
+    """Return what lets files in, each kind by the folder it is dropped in."""
+    from backend.adapters.imports import DynamoImportProgress, S3Files
+    from backend.schemas.imports import check_device_columns, load_device_row
+    from backend.services.imports import Imports
+    from backend.services.registry import DeviceRows
+
+    devices = DeviceRows(registry=registry(), check_columns=check_device_columns, load_row=load_device_row)
+    return Imports(
+        files=S3Files(),
+        progress=DynamoImportProgress(parts.settings().table("imports"), parts.clock()),
+        readers={"devices": devices},
+        clock=parts.clock(),
+        log=parts.log(),
+    )
+
+
+@cache
+def invoker() -> "LambdaInvoker":
+    """Return what invokes a function again."""
+    from backend.adapters.invoker import LambdaInvoker
+
+    return LambdaInvoker()
 
 
 @cache

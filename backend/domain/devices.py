@@ -39,16 +39,22 @@ class Device:
     data_from_ms: int = 0
     """Readings from before this instant belonged to somebody else and are hidden."""
     version: int = 1
+    origin: str = ""
+    """File and line of the import that registered it (`origin_of`); empty if it was registered one by one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewDevice:
-    """A device to be registered; without a secret it is given one."""
+    """A device to be registered; without a secret or the hash of one it is given one."""
 
     thing: str
     type: str
     claim_secret: str | None = None
+    secret_hash: str | None = None
+    """As `hash_secret` makes it, by a manufacturer who does not let the secret itself out of the house."""
     secret_lifetime: timedelta | None = None
+    secret_expires_at: datetime | None = None
+    attributes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +69,17 @@ class Registered:
     def qr(self) -> str:
         """Return what to print on its label."""
         return qr_payload(self.thing, self.claim_secret)
+
+
+def origin_of(file: str, line: int) -> str:
+    """Return what a device remembers of the import that registered it."""
+    return f"{file}:{line}"
+
+
+def line_of(origin: str, file: str) -> int | None:
+    """Return the line of a file that registered a device; None if another did."""
+    found, _, line = origin.rpartition(":")
+    return int(line) if found == file else None
 
 
 def is_thing_name(text: str) -> bool:

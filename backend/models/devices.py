@@ -41,4 +41,5 @@ class DevicesModel(Table):
     """At claiming, since ``attempts_from``."""
     attempts_from = NumberAttribute(default=0)
     """Epoch seconds."""
+    origin = UnicodeAttribute(default="")
     by_room = ByRoom()

@@ -1,5 +1,6 @@
 """Devices as phones and operators see them."""
 
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -15,6 +16,9 @@ from backend.schemas.paging import PageQuery
 MAX_SECRET_LENGTH = 128
 MAX_NAME_LENGTH = 128
 MAX_ATTRIBUTES = 20
+MAX_ATTRIBUTE_LENGTH = 256
+ATTRIBUTE_NAME = re.compile(r"[^=]{1,64}\Z")
+"""A search says ``name=value``."""
 MAX_REGISTERED_AT_ONCE = 100
 
 
@@ -26,6 +30,16 @@ def thing_field(**options: Any) -> fields.String:
 def name_field(**options: Any) -> fields.String:
     """Return a field for what people call something."""
     return fields.String(validate=validate.Length(0, MAX_NAME_LENGTH), **options)
+
+
+def attributes_field(**options: Any) -> fields.Dict:
+    """Return a field for what people and manufacturers note about a device."""
+    return fields.Dict(
+        keys=fields.String(validate=validate.Regexp(ATTRIBUTE_NAME, error="is not the name of an attribute")),
+        values=fields.String(validate=validate.Length(0, MAX_ATTRIBUTE_LENGTH)),
+        validate=validate.Length(max=MAX_ATTRIBUTES),
+        **options,
+    )
 
 
 class ClaimDocument(Document):
@@ -55,12 +69,7 @@ class DeviceChanges(Document):
     """What to change about a device; what is left out stays."""
 
     name = name_field(load_default=None)
-    attributes = fields.Dict(
-        keys=fields.String(validate=validate.Length(1, 64)),
-        values=fields.String(validate=validate.Length(0, 256)),
-        load_default=None,
-        validate=validate.Length(max=MAX_ATTRIBUTES),
-    )
+    attributes = attributes_field(load_default=None)
 
 
 class DevicesQuery(PageQuery):

@@ -10,6 +10,7 @@ Corrections, each held by a contract test that fails when moto changes (DynamoDB
 - **memory**: moto keeps every model instance for ever; here it keeps none.
 - **long polls**: moto waits inside ``ReceiveMessage``; here the wait is a coroutine and the thread stays free.
 - **S3 objects of a form's type**: moto takes the body for a form and stores nothing; here they become octet streams.
+- **S3 bucket policies**: moto ignores conditions; here ``aws:SecureTransport`` is true, as loopback stands for TLS.
 - **S3 notifications to Lambda**: moto runs the function inside the upload; here the event goes to a callback, whole.
 """
 
@@ -112,30 +113,11 @@ _OURS = frozenset({"connection", "content-length", "date", "server", "status", "
 """Headers of moto's answers that the front makes itself."""
 
 __all__ = [
-    "MOTO_VERSION",
-    "SERVICES",
-    "DynamoDBBackend",
-    "DynamoHandler",
-    "DynamoType",
-    "HTTPException",
-    "Invalid",
-    "Item",
-    "ItemSizeTooLarge",
-    "JsonRESTError",
-    "KeyMismatch",
-    "LimitedSizeDict",
-    "Moto",
-    "MotoTable",
-    "ResourceInUse",
-    "ServiceException",
-    "StreamAlreadyEnabledException",
-    "TransactionCanceledException",
-    "UpdateExpressionParser",
-    "ast_nodes",
-    "comparisons",
-    "dynamodb_responses",
-    "not_emulated",
-]
+    "MOTO_VERSION", "SERVICES", "DynamoDBBackend", "DynamoHandler", "DynamoType", "HTTPException", "Invalid",
+    "Item", "ItemSizeTooLarge", "JsonRESTError", "KeyMismatch", "LimitedSizeDict", "Moto", "MotoTable",
+    "ResourceInUse", "ServiceException", "StreamAlreadyEnabledException", "TransactionCanceledException",
+    "UpdateExpressionParser", "ast_nodes", "comparisons", "dynamodb_responses", "not_emulated",
+]  # fmt: skip
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -369,12 +351,36 @@ def _receive_wait_s(region: str, queue_url: str) -> float:
     return float(queue.receive_message_wait_time_seconds or 0) if queue else 0
 
 
+def _under_tls(policy: bytes) -> bytes:
+    """Return what of a bucket policy holds for who comes by TLS; moto judges that without conditions."""
+    found, without_tls = json.loads(policy), {"Bool": {"aws:SecureTransport": "false"}}
+    kept = [each for each in found["Statement"] if each.get("Condition") != without_tls]
+    if unknown := [each["Condition"] for each in kept if "Condition" in each]:
+        from moto.s3.exceptions import S3ClientError
+
+        raise S3ClientError("NotEmulated", f"not emulated: the condition {json.dumps(unknown[0])} of a bucket policy")
+    return json.dumps({**found, "Statement": kept}).encode()
+
+
 def _correct_s3(send: S3Callback) -> None:
     """Send the events for functions out, completed with what moto leaves out.
 
     (S3 user guide: Event message structure). ``responseElements`` and addresses are made up: nobody compares them.
     """
     from moto.s3 import notifications
+    from moto.s3.models import FakeBucket
+
+    judge = FakeBucket.get_permission
+
+    def get_permission(self: Any, action: str, resource: str) -> Any:
+        stored = self.policy
+        self.policy = stored and _under_tls(stored)
+        try:
+            return judge(self, action, resource)
+        finally:
+            self.policy = stored
+
+    FakeBucket.get_permission = get_permission  # type: ignore[method-assign]  # a correction
 
     def invoke(_account_id: str, event: dict[str, Any], function_arn: str, _region: str) -> None:
         for record in event["Records"]:

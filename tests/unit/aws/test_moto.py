@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import json
 from datetime import timedelta
 from importlib.metadata import version
 
@@ -165,3 +166,21 @@ def test_every_service_is_one_that_moto_has():
     for packages in SERVICES.values():
         for package in packages:
             assert aws.importlib.util.find_spec(f"moto.{package}.urls")
+
+
+async def test_a_bucket_policy_that_wants_tls_lets_in_who_comes_by_loopback_and_other_conditions_are_refused(moto):
+    await moto.call("s3", "create_bucket", Bucket="private")
+    deny = {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": "arn:aws:s3:::private/*"}
+    tls_only = {**deny, "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
+    by_address = {**deny, "Condition": {"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}}}
+
+    async def put(*statements):
+        policy = json.dumps({"Version": "2012-10-17", "Statement": statements})
+        await moto.call("s3", "put_bucket_policy", Bucket="private", Policy=policy)
+        await moto.call("s3", "put_object", Bucket="private", Key="a", Body=b"1")
+
+    await put(tls_only)
+    with pytest.raises(ClientError, match="Forbidden"):
+        await put(tls_only, deny)
+    with pytest.raises(ClientError, match="not emulated: the condition"):
+        await put(by_address)

@@ -19,7 +19,7 @@ def of_type(name: str) -> dict[str, dict[str, Any]]:
 
 FUNCTIONS = of_type("AWS::Serverless::Function")
 TABLES = of_type("AWS::DynamoDB::Table")
-INVOKED_ASYNCHRONOUSLY = ("Telemetry", "Urgent", "Answers", "Presence")
+INVOKED_ASYNCHRONOUSLY = ("Telemetry", "Urgent", "Answers", "Presence", "Imports")
 
 
 def test_there_are_at_most_twenty_functions() -> None:
