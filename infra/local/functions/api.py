@@ -17,6 +17,7 @@ from infra.local.functions.model import (
     MAX_SYNC_PAYLOAD_BYTES,
     LambdaError,
     invalid,
+    malformed,
     split_reference,
 )
 from infra.local.functions.sources import api as sources
@@ -96,8 +97,8 @@ async def invoke(call: Call) -> Response:
             call.names[0], payload, caller=caller, qualifier=call.query.get("Qualifier")
         )
         return Response(status=202, headers={"x-amzn-requestid": queued.request_id})
-    if kind != "RequestResponse":
-        raise invalid(f"1 validation error detected: Value '{kind}' at 'invocationType' failed to satisfy constraint")
+    _check_enum(kind, "invocationType", "Event", "RequestResponse", "DryRun")
+    _check_enum(headers.get("x-amz-log-type", "None"), "logType", "None", "Tail")
     result = await functions.invoke(
         call.names[0],
         payload,
@@ -116,6 +117,11 @@ async def invoke(call: Call) -> Response:
     if headers.get("x-amz-log-type") == "Tail":
         answer["x-amz-log-result"] = base64.b64encode(result.log_tail).decode()
     return Response(status=200, headers=answer, body=result.payload)
+
+
+def _check_enum(value: str, parameter: str, *allowed: str) -> None:
+    if value not in allowed:
+        raise malformed(value, parameter, f"Member must satisfy enum value set: [{', '.join(allowed)}]")
 
 
 def _client_context(header: str | None) -> str | None:
@@ -154,7 +160,7 @@ async def get_function(call: Call) -> Response:
     """("GetFunction")."""
     target = call.catalog.resolve(call.names[0], call.qualifier)
     document = {
-        "Configuration": documents.configuration(target.configuration),
+        "Configuration": documents.configuration(target.configuration, target.invoked_arn),
         "Code": {"RepositoryType": "local", "Location": str(target.configuration.task_root)},
         "Tags": call.function.tags,
     }
@@ -165,7 +171,8 @@ async def get_function(call: Call) -> Response:
 
 async def get_function_configuration(call: Call) -> Response:
     """("GetFunctionConfiguration")."""
-    return json_response(documents.configuration(call.catalog.resolve(call.names[0], call.qualifier).configuration))
+    target = call.catalog.resolve(call.names[0], call.qualifier)
+    return json_response(documents.configuration(target.configuration, target.invoked_arn))
 
 
 async def update_function_configuration(call: Call) -> Response:
@@ -195,12 +202,9 @@ async def delete_function(call: Call) -> Response:
 
 async def list_functions(call: Call) -> Response:
     """("ListFunctions")."""
-    shown = []
-    for function in call.catalog:
-        shown.append(function.latest)
-        if call.query.get("FunctionVersion") == "ALL":
-            shown.extend(function.versions.values())
-    return call.page("Functions", [documents.configuration(each) for each in shown])
+    if call.query.get("FunctionVersion") == "ALL":
+        return call.page("Functions", [each for function in call.catalog for each in documents.versions(function)])
+    return call.page("Functions", [documents.configuration(function.latest) for function in call.catalog])
 
 
 async def publish_version(call: Call) -> Response:
@@ -213,10 +217,7 @@ async def publish_version(call: Call) -> Response:
 
 async def list_versions(call: Call) -> Response:
     """("ListVersionsByFunction")."""
-    function = call.function
-    return call.page(
-        "Versions", [documents.configuration(each) for each in (function.latest, *function.versions.values())]
-    )
+    return call.page("Versions", documents.versions(call.function))
 
 
 # Aliases.

@@ -3,6 +3,7 @@
 Held in memory, as a local cloud starts fresh each time.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from infra.local.functions import settings
 from infra.local.functions.code import Code
 from infra.local.functions.model import (
     LATEST,
+    QUALIFIER,
     Alias,
     AsyncConfig,
     Configuration,
@@ -21,6 +23,7 @@ from infra.local.functions.model import (
     Target,
     check_name,
     invalid,
+    malformed,
     not_found,
     split_reference,
 )
@@ -70,7 +73,7 @@ class Catalog:
         Raises:
             LambdaError: there is none.
         """
-        name, _ = split_reference(reference)
+        name, _ = split_reference(reference, self._region)
         function = self._functions.get(name)
         if function is None:
             raise not_found("Function", self._arn(name))
@@ -89,7 +92,7 @@ class Catalog:
         )  # fmt: skip
         for required in ("Role", "Handler", "Runtime"):
             if not given.get(required):
-                raise invalid(f"1 validation error detected: Value null at '{required.lower()}' must not be null")
+                raise malformed(None, required.lower(), "Member must not be null")
         function = Function(
             latest=self._stamped(_with_code(settings.configured(empty, given), code)), tags=dict(given.get("Tags", {}))
         )
@@ -165,6 +168,7 @@ class Catalog:
             revision_id=self._new_id(),
             additional=tuple(weights.items()) if weights is not None else (before.additional if before else ()),
         )
+        settings.check_alias(alias)
         for version in (alias.version, *dict(alias.additional)):
             self.version(function, version)
         function.aliases[name] = alias
@@ -186,7 +190,7 @@ class Catalog:
 
     def resolve(self, reference: str, qualifier: str | None = None) -> Target:
         """Return what a name or ARN, with a version or alias in it or beside it, stands for now."""
-        name, own = split_reference(reference)
+        name, own = split_reference(reference, self._region)
         if own and qualifier and own != qualifier:
             raise invalid("The derived qualifier from the function name does not match the specified qualifier.")
         qualifier = qualifier or own
@@ -204,6 +208,8 @@ class Catalog:
     def _pick(self, function: Function, qualifier: str | None) -> Configuration:
         if qualifier is None or qualifier == LATEST:
             return function.latest
+        if not re.fullmatch(QUALIFIER, qualifier):
+            raise malformed(qualifier, "qualifier", f"Member must satisfy regular expression pattern: {QUALIFIER}")
         if qualifier.isdigit():
             return self.version(function, qualifier)
         alias = self.alias(function, qualifier)

@@ -6,11 +6,11 @@ from infra.local.functions.catalog import Function
 from infra.local.functions.model import Alias, Configuration
 
 
-def configuration(shown: Configuration) -> dict[str, Any]:
-    """("FunctionConfiguration")."""
+def configuration(shown: Configuration, arn: str | None = None) -> dict[str, Any]:
+    """("FunctionConfiguration"); ``arn`` is the one it was asked for by, with its qualifier."""
     document = {
         "FunctionName": shown.name,
-        "FunctionArn": shown.arn,
+        "FunctionArn": arn or shown.arn,
         "Runtime": shown.runtime,
         "Role": shown.role,
         "Handler": shown.handler,
@@ -35,6 +35,12 @@ def configuration(shown: Configuration) -> dict[str, Any]:
     if shown.dead_letter_arn:
         document["DeadLetterConfig"] = {"TargetArn": shown.dead_letter_arn}
     return document
+
+
+def versions(function: Function) -> list[dict[str, Any]]:
+    """Return ``$LATEST`` and the published versions, each by its qualified ARN."""
+    listed = (function.latest, *function.versions.values())
+    return [configuration(each, f"{each.function_arn}:{each.version}") for each in listed]
 
 
 def alias(function: Function, shown: Alias) -> dict[str, Any]:

@@ -14,16 +14,21 @@ from infra.local.config import ACCOUNT_ID
 
 LATEST = "$LATEST"
 MAX_SYNC_PAYLOAD_BYTES = 6 * 1024 * 1024
-"""Of a request and of a response. ("Lambda quotas")."""
+"""Of a request. ("Lambda quotas")."""
+MAX_ANSWER_BYTES = MAX_SYNC_PAYLOAD_BYTES + 100
+"""Of what a handler answers, as the error that refuses more has it."""
 MAX_ASYNC_PAYLOAD_BYTES = 1024 * 1024
 """("Lambda quotas": 1 MB since October 2025)."""
 MAX_CONCURRENCY = 1000
 """Of the account, queued invocations included. ("Lambda quotas")."""
 
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+QUALIFIER = r"\$LATEST|[a-zA-Z0-9_-]{1,128}"
 _REFERENCE = re.compile(
-    r"(?:(?:arn:aws:lambda:[a-z0-9-]+:)?\d{12}:function:)?(?P<name>[a-zA-Z0-9_-]{1,64})(?::(?P<qualifier>[a-zA-Z0-9$_-]{1,128}))?"
+    r"(?:arn:aws:lambda:)?(?:(?P<region>[a-z]{2}(?:-[a-z]+)+-\d):)?(?:(?P<account>\d{12}):)?(?:function:)?"
+    rf"(?P<name>[a-zA-Z0-9_-]{{1,64}})(?::(?P<qualifier>{QUALIFIER}))?"
 )
+"""("Invoke": FunctionName): name, partial or full ARN."""
 
 
 class LambdaError(Exception):
@@ -47,6 +52,13 @@ class ThrottledError(LambdaError):
 def invalid(message: str) -> LambdaError:
     """Return the error for a parameter AWS (or this local cloud, which then says so) does not take."""
     return LambdaError("InvalidParameterValueException", message)
+
+
+def malformed(value: object, parameter: str, constraint: str) -> LambdaError:
+    """Return the error for a parameter that the API's own model does not let through."""
+    shown = "null" if value is None else f"'{value}'"
+    message = f"1 validation error detected: Value {shown} at '{parameter}' failed to satisfy constraint: {constraint}"
+    return LambdaError("ValidationException", message)
 
 
 def not_found(what: str, arn: str) -> LambdaError:
@@ -195,19 +207,24 @@ def check_name(name: str) -> str:
     """
     name, qualifier = split_reference(name)
     if qualifier or not _NAME.fullmatch(name):
-        raise invalid(f"1 validation error detected: Value '{name}' at 'functionName' failed to satisfy constraint")
+        raise malformed(name, "functionName", f"Member must satisfy regular expression pattern: {_NAME.pattern}")
     return name
 
 
-def split_reference(reference: str) -> tuple[str, str | None]:
-    """Return (name, qualifier or None) of a name, a partial or a full ARN. ("Invoke": FunctionName).
+def split_reference(reference: str, region: str | None = None) -> tuple[str, str | None]:
+    """Return (name, qualifier or None) of a name, a partial or a full ARN.
 
     Raises:
-        LambdaError: it is none of these.
+        LambdaError: it is none of these, or means a function of another account or (where ``region`` is given) region.
     """
     match = _REFERENCE.fullmatch(reference)
     if not match:
-        raise invalid(
-            f"1 validation error detected: Value '{reference}' at 'functionName' failed to satisfy constraint"
+        raise malformed(
+            reference, "functionName", f"Member must satisfy regular expression pattern: {_REFERENCE.pattern}"
         )
+    if match["account"] not in (None, ACCOUNT_ID):
+        raise LambdaError("AccessDeniedException", f"{reference} is of another account than {ACCOUNT_ID}", 403)
+    if region and match["region"] not in (None, region):
+        message = f"Functions from '{match['region']}' are not reachable in this region ('{region}')"
+        raise LambdaError("ResourceNotFoundException", message, 404)
     return match["name"], match["qualifier"]

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from infra.local.functions.model import LambdaError, invalid
+from infra.local.functions.model import LambdaError, invalid, malformed
 from infra.local.wire import Caller
 
 _CARRIED = {
@@ -32,7 +32,7 @@ def statement(given: Mapping[str, Any], resource_arn: str) -> dict[str, Any]:
     """
     for name in ("StatementId", "Action", "Principal"):
         if not given.get(name):
-            raise invalid(f"1 validation error detected: Value at '{name}' failed to satisfy constraint")
+            raise malformed(None, name[0].lower() + name[1:], "Member must not be null")
     if unknown := set(given) - _CARRIED:
         raise invalid(f"AddPermission: {', '.join(sorted(unknown))} is not carried by the local cloud")
     principal = given["Principal"]

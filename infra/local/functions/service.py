@@ -224,7 +224,7 @@ class Functions:
                 413,
             )
         try:
-            json.loads(payload or b"{}")
+            json.loads(payload or b"{}", parse_constant=_no_constant)
         except ValueError as error:
             message = f"Could not parse request body into json: {error}"
             raise LambdaError("InvalidRequestContentException", message) from error
@@ -378,6 +378,10 @@ class Functions:
         if offset_s := self._shifts.current()[0]:
             environment[OFFSET_VARIABLE] = str(offset_s)
         return environment
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
 
 
 def _identity_header(identity: tuple[str, str]) -> str:

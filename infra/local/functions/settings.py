@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from infra.local.functions.model import Configuration, invalid
+from infra.local.functions.model import LATEST, Alias, Configuration, invalid, malformed
 
+_ALIAS = re.compile(r"(?!^[0-9]+$)([a-zA-Z0-9-_]{1,128})")
 _RUNTIME = re.compile(r"python3\.\d+")
 _ELSEWHERE = {"FunctionName", "Code", "Publish", "Tags", "PackageType", "RevisionId"}
 """Parameters of the same calls that the catalog reads."""
@@ -59,6 +60,30 @@ def configured(before: Configuration, given: Mapping[str, Any]) -> Configuration
     return after
 
 
+def check_alias(alias: Alias) -> None:
+    """Refuse an alias that AWS does not make. ("CreateAlias", "Lambda aliases: weighted").
+
+    Raises:
+        LambdaError: what is wrong with it.
+    """
+    if not _ALIAS.fullmatch(alias.name):
+        raise malformed(alias.name, "name", f"Member must satisfy regular expression pattern: {_ALIAS.pattern}")
+    if not alias.version:
+        raise malformed(None, "functionVersion", "Member must not be null")
+    if len(alias.additional) > 1:
+        raise invalid("Number of items in AdditionalVersionWeights cannot be greater than 1")
+    for version, weight in alias.additional:
+        if not 0 <= weight <= 1:
+            raise malformed(weight, "routingConfig.additionalVersionWeights", "Member must have value between 0 and 1")
+        if LATEST in {version, alias.version}:
+            raise invalid("$LATEST is not supported for an alias pointing to more than 1 version")
+        if version == alias.version:
+            raise invalid(
+                f"Invalid function version {version}. Function version {version} is already included in routing "
+                "configuration."
+            )
+
+
 def _same(value: Any) -> Any:
     return value
 
@@ -66,7 +91,7 @@ def _same(value: Any) -> Any:
 def _between(name: str, least: int, most: int) -> Callable[[Any], int]:
     def read(value: Any) -> int:
         if not least <= value <= most:
-            raise invalid(f"1 validation error detected: Value '{value}' at '{name}' is not in [{least}, {most}]")
+            raise malformed(value, name, f"Member must have value between {least} and {most}")
         return int(value)
 
     return read

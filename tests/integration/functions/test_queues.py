@@ -157,6 +157,56 @@ async def test_only_the_items_named_as_failed_come_again(tmp_path):
         assert sorted(again) == [1, 3, 5]
 
 
+async def test_a_throttled_batch_is_tried_again_while_its_messages_are_invisible(tmp_path):
+    async with QueueStage(tmp_path) as stage:
+        await stage.create("f")
+        await stage.call("put_function_concurrency", FunctionName="f", ReservedConcurrentExecutions=0)
+        await stage.send({"n": 1})
+        await stage.call("create_event_source_mapping", EventSourceArn=stage.arn, FunctionName="f")
+        await until(lambda: stage.functions.timers.waiting)  # it was received, and refused
+        await stage.call("delete_function_concurrency", FunctionName="f")
+        stage.clock.move(timedelta(seconds=2))
+        await until_left(stage, 0)
+        (run,) = stage.runs()
+        assert run["event"]["Records"][0]["attributes"]["ApproximateReceiveCount"] == "1"
+
+
+async def test_of_a_fifo_queue_a_hanging_group_holds_up_no_other_and_only_what_is_named_comes_again(tmp_path):
+    async with QueueStage(tmp_path) as stage:
+        stage.rewrite("""
+            import json, time
+            from pathlib import Path
+            RECORD = Path(__file__).parent / "record"
+            def act(event, context):
+                with RECORD.open("a") as file:
+                    file.write(json.dumps({"event": event}) + "\\n")
+                if json.loads(event["Records"][0]["body"]) == "hang": time.sleep(20)
+                bad = [r["messageId"] for r in event["Records"] if json.loads(r["body"]) == "bad"]
+                return {"batchItemFailures": [{"itemIdentifier": each} for each in bad]}
+        """)
+        await stage.create("f", Timeout=30)
+        fifo = {"FifoQueue": "true", "ContentBasedDeduplication": "true", "VisibilityTimeout": "60"}
+        made = await stage.aws.call("sqs", "create_queue", QueueName="q.fifo", Attributes=fifo)
+        plain, stage.url = stage.url, made["QueueUrl"]
+        await stage.send("good", "bad", "late", MessageGroupId="a")
+        mapping = {"FunctionResponseTypes": ["ReportBatchItemFailures"], "EventSourceArn": f"{stage.arn}.fifo"}
+        for refused in ({"BatchSize": 11}, {"MaximumBatchingWindowInSeconds": 1}):
+            with pytest.raises(ClientError, match="A FIFO queue has batches of at most 10 and no batching window"):
+                await stage.call("create_event_source_mapping", FunctionName="f", **mapping, **refused)
+        await stage.call("create_event_source_mapping", FunctionName="f", **mapping)
+        await until_left(stage, 1)  # what was named
+
+        await stage.send("hang", MessageGroupId="b")
+        await until(lambda: "hang" in stage.handled())
+        await stage.send("other", MessageGroupId="c")
+        await until(lambda: "other" in stage.handled())
+
+        assert stage.handled() == ["good", "bad", "late", "hang", "other"]
+        await until_left(stage, 2)
+        await stage.aws.call("sqs", "delete_queue", QueueUrl=stage.url)
+        stage.url = plain
+
+
 async def test_throttled_messages_come_again(tmp_path):
     async with QueueStage(tmp_path) as stage:
         await stage.create("f")

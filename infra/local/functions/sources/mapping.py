@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from infra.local.config import ACCOUNT_ID
-from infra.local.functions.model import InvokeResult, LambdaError, invalid
+from infra.local.functions.model import InvokeResult, LambdaError, invalid, malformed
 from infra.local.functions.sources import patterns
 
 MAX_BATCH_BYTES = 6 * 1024 * 1024
@@ -77,14 +77,36 @@ def changed(mapping: EventSource, given: Mapping[str, Any]) -> EventSource:
     if unknown:
         raise invalid(f"{', '.join(sorted(unknown))} is not carried by the local cloud for {mapping.service}")
     after = replace(mapping, **{field: read(given[name]) for name, (field, read) in _READERS.items() if name in given})
-    most = 10_000
-    if not 1 <= after.batch_size <= most:
-        raise invalid(f"Batch size {after.batch_size} is not in [1, {most}]")
-    if after.service == "sqs" and after.batch_size > 10 and after.window_s < 1:
-        raise invalid("Maximum batch window in seconds must be greater than 0 if maximum batch size is greater than 10")
-    if after.service == "dynamodb" and after.starting_position not in {"TRIM_HORIZON", "LATEST"}:
-        raise invalid("1 validation error detected: Value at 'startingPosition' must be TRIM_HORIZON or LATEST")
+    _check(after)
     return after
+
+
+_RANGES = {
+    "batch_size": (1, 10_000), "window_s": (0, 300), "parallelization": (1, 10), "retries": (-1, 10_000),
+    "max_age_s": (-1, 604_800),
+}  # fmt: skip
+"""("CreateEventSourceMapping")."""
+
+
+def _check(after: EventSource) -> None:
+    for name, (least, most) in _RANGES.items():
+        if not least <= (value := getattr(after, name)) <= most:
+            raise malformed(value, name, f"Member must have value between {least} and {most}")
+    if 0 <= after.max_age_s < 60:
+        raise invalid("MaximumRecordAgeInSeconds is -1, or 60 to 604800")
+    if after.service == "sqs":
+        _check_queue(after)
+    elif after.starting_position not in {"TRIM_HORIZON", "LATEST"}:
+        raise malformed(after.starting_position, "startingPosition", "TRIM_HORIZON or LATEST for a table's stream")
+
+
+def _check_queue(after: EventSource) -> None:
+    if after.source_arn.endswith(".fifo") and (after.window_s or after.batch_size > 10):
+        raise invalid("A FIFO queue has batches of at most 10 and no batching window")
+    if after.batch_size > 10 and after.window_s < 1:
+        raise invalid("Maximum batch window in seconds must be greater than 0 if maximum batch size is greater than 10")
+    if after.maximum_concurrency is not None and not 2 <= after.maximum_concurrency <= 1000:
+        raise malformed(after.maximum_concurrency, "scalingConfig.maximumConcurrency", "between 2 and 1000")
 
 
 def document(mapping: EventSource, state: str | None = None) -> dict[str, Any]:

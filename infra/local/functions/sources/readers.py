@@ -134,7 +134,7 @@ class Readers:
         """Start a mapping's reader; a disabled one of a stream takes records and waits."""
         reader: QueueReader | StreamReader
         if source.service == "sqs":
-            reader = QueueReader(source, self._aws, self._run)
+            reader = QueueReader(source, self._aws, self._run, self._timers)
         else:
             reader = self._readers[source.id] = StreamReader(source, self._run, self._send, self._clock, self._timers)
             reader.receive(records)

@@ -12,15 +12,21 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from infra.local.functions.asynchronous import queue_url
-from infra.local.functions.model import Aws, InvokeResult, LambdaError
+from infra.local.functions.model import Aws, InvokeResult, LambdaError, ThrottledError
 from infra.local.functions.sources.mapping import EventSource, failed_items
+from infra.local.functions.timers import Timers
 
 WAIT_S = 20
 """Of one long poll."""
 FIRST_CONCURRENCY = 5
-"""Batches in flight at once, as Lambda begins with; the bound on workers limits it further."""
+"""Batches in flight at once, as Lambda begins with; the bound on workers limits it further.
+
+A FIFO queue itself gives out nothing of a message group while something of it is in flight.
+"""
 _MOST_PER_RECEIVE = 10
 _PAUSE_AFTER_ERROR_S = 1.0
+FIRST_PAUSE_S = 1.0
+"""Before a throttled batch is tried again; then twice as long each time."""
 
 _log = logging.getLogger(__name__)
 
@@ -31,15 +37,16 @@ Run = Callable[[str, bytes], Awaitable[InvokeResult]]
 class QueueReader:
     """One mapping's reader; ends when its task is cancelled."""
 
-    def __init__(self, source: EventSource, aws: Aws, run: Run) -> None:
+    def __init__(self, source: EventSource, aws: Aws, run: Run, timers: Timers) -> None:
         self._source = source
         self._aws = aws
         self._run = run
+        self._timers = timers
         self._batches: set[asyncio.Task[None]] = set()
 
     async def read(self) -> None:
         """Read for ever."""
-        limit = asyncio.Semaphore(1 if self._source.source_arn.endswith(".fifo") else self._concurrency())
+        limit = asyncio.Semaphore(min(FIRST_CONCURRENCY, self._source.maximum_concurrency or FIRST_CONCURRENCY))
         try:
             while True:
                 await limit.acquire()
@@ -59,9 +66,6 @@ class QueueReader:
         finally:
             for batch in self._batches:
                 batch.cancel()
-
-    def _concurrency(self) -> int:
-        return min(FIRST_CONCURRENCY, self._source.maximum_concurrency or FIRST_CONCURRENCY)
 
     async def _gather(self) -> list[dict[str, Any]]:
         """Return the next batch: what is there, or what comes within the window once there is something."""
@@ -99,17 +103,31 @@ class QueueReader:
             _log.exception("a batch of %s could not be handled", self._source.source_arn)
 
     async def _invoke(self, records: list[dict[str, Any]]) -> frozenset[str]:
+        """Return the ids of the messages that are not done.
+
+        Of a FIFO queue too, what the answer does not name is done: stopping at the first failure and naming all that
+        come after it is the function's own part. ("Implementing partial batch responses").
+        """
         ids = [each["messageId"] for each in records]
-        try:
-            result = await self._run(self._source.function, json.dumps({"Records": records}).encode())
-        except LambdaError:  # throttled: they come again after their visibility time-out
-            return frozenset(ids)
-        failed = failed_items(self._source, result, ids)
-        if failed and self._source.source_arn.endswith(".fifo"):
-            # Order: what comes after the first failure of a batch is not done either.
-            first = min(ids.index(each) for each in failed)
-            return frozenset(ids[first:])
-        return failed
+        payload = json.dumps({"Records": records}).encode()
+        began, pause_s = self._timers.now(), FIRST_PAUSE_S
+        while True:
+            try:
+                return failed_items(self._source, await self._run(self._source.function, payload), ids)
+            except ThrottledError:
+                # ("Backoff strategy for failed invocations": retried until the visibility time-out is over.)
+                visible_at = began + await self._visibility_s()
+                await self._timers.sleep_until(min(self._timers.now() + pause_s, visible_at))
+                if self._timers.now() >= visible_at:
+                    return frozenset(ids)
+                pause_s *= 2
+            except LambdaError:  # the function is gone: they come again
+                return frozenset(ids)
+
+    async def _visibility_s(self) -> int:
+        url = await queue_url(self._aws, self._source.source_arn)
+        answer = await self._aws.call("sqs", "get_queue_attributes", QueueUrl=url, AttributeNames=["VisibilityTimeout"])
+        return int(answer["Attributes"]["VisibilityTimeout"])
 
     async def _delete(self, messages: list[dict[str, Any]]) -> None:
         if not messages:

@@ -8,6 +8,7 @@ the checkpoint.) With a ParallelizationFactor, records of one key keep their ord
 """
 
 import asyncio
+import contextlib
 import json
 import logging
 import zlib
@@ -86,8 +87,7 @@ class _Lane:
     async def read(self) -> None:
         while True:
             await self._some.wait()
-            if self._source.window_s and len(self._records) < self._source.batch_size:
-                await asyncio.sleep(self._source.window_s)
+            await self._fill_window()
             self._current = self._take()
             try:
                 await self._process(self._current)
@@ -96,6 +96,15 @@ class _Lane:
             self._current = []
             if not self._records:
                 self._some.clear()
+
+    async def _fill_window(self) -> None:
+        """Wait for a full batch, for as long as the window lasts."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._source.window_s
+        while len(self._records) < self._source.batch_size and (left_s := until - loop.time()) > 0:
+            self._some.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._some.wait(), left_s)
 
     def _take(self) -> list[Record]:
         batch: list[Record] = []
@@ -117,8 +126,8 @@ class _Lane:
                 if not left:
                     return
                 progressed, batch = len(left) < len(batch), left
-                if self._source.bisect and len(batch) > 1:
-                    # Splitting does not count as a retry.
+                if self._source.bisect and len(batch) > 1 and not progressed:
+                    # Splitting does not count as a retry; where a checkpoint was reported, it has split the batch.
                     half = len(batch) // 2
                     await self._process(batch[:half])
                     await self._process(batch[half:])
