@@ -110,6 +110,6 @@ def test_live_messages_are_recorded_with_what_rules_made_of_them_and_replayed(cl
     changed = [*tool, "--replay", str(recording), "--sql", "SELECT t FROM 'watched' WHERE t > 1"]
     replayed = subprocess.run(changed, capture_output=True, check=False, **more)
 
-    assert {line.strip() for line in shown} == {'watched  watched: {"t": 20}', "watched  watched: WHERE false"}
+    assert {line.strip() for line in shown} == {'watched  watched: {"t":20}', "watched  watched: WHERE false"}
     assert replayed.returncode == 1
-    assert '  - {"fires": false}\n  + {"fires": true, "result": {"t": 5}}' in replayed.stdout
+    assert '  - {"fires":false}\n  + {"fires":true,"result":{"t":5}}' in replayed.stdout

@@ -165,6 +165,16 @@ def test_a_case_without_a_time_of_its_own_is_answered_at_the_clouds_time(tool):
     assert now > 1_700_000_000_000
 
 
+def test_without_a_local_cloud_or_a_recording_the_tool_names_the_cure(tool, tmp_path):
+    none = tool("--record")
+    (tmp_path / "notes").write_text("not a record\n")
+
+    assert none.exit_code == 1
+    assert none.stderr.startswith("error: no local cloud answers in ")
+    assert none.stderr.endswith("scripts/cloud up\n")
+    assert "not a record" in tool("--replay", str(tmp_path / "notes")).stderr
+
+
 async def test_recording_ends_when_nobody_asks_any_more():
     from tests.unit.iot_rules.fakes import Room
 

@@ -5,6 +5,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +17,7 @@ from infra.local.iot.rules.cases import answer, write
 from infra.local.iot.rules.compiler import compile_statement
 from infra.local.iot.rules.context import V2
 from infra.local.iot.rules.parser import SqlError
+from infra.local.iot.rules.values import Value, dump, encode, load
 
 POLL_S = 0.3
 
@@ -30,7 +32,9 @@ def sql(
     jsonl: Annotated[bool, typer.Option("--jsonl", help="Answer cases from standard input, one JSON a line.")] = False,
     record: Annotated[bool, typer.Option("--record", help="Show live messages and what rules make of them.")] = False,
     to: Annotated[Path | None, typer.Option(help="With --record: keep the recording in this file.")] = None,
-    replay: Annotated[Path | None, typer.Option(help="A recording to run again, showing what differs.")] = None,
+    replay: Annotated[
+        Path | None, typer.Option(help="A recording to run again, showing what differs.", exists=True, dir_okay=False)
+    ] = None,
     rule: Annotated[str, typer.Option(help="With --record and --replay: only this rule.")] = "",
 ) -> None:
     """Try AWS IoT SQL."""
@@ -86,24 +90,32 @@ def _try(statement: str, version: str, message: Mapping[str, Any]) -> None:
 
 def _record(rule: str, to: Path | None) -> None:
     """Show records until interrupted."""
-    settings, number = config.Settings.load(config.state_dir()), 0
-    kept = to.open("a") if to else None
+    where = config.state_dir()
     try:
-        while True:
-            asked = _ask(settings, number)
-            number = asked["next"]
-            for one in asked["records"]:
+        with to.open("a") if to else nullcontext() as kept:
+            for one in _records(config.Settings.load(where)):
                 if rule in ("", one["rule"]):
                     typer.echo(_describe(one))
                     if kept:
-                        kept.write(json.dumps(one) + "\n")
+                        kept.write(_line(one) + "\n")
                         kept.flush()
-            time.sleep(POLL_S)
     except KeyboardInterrupt:
         return
-    finally:
-        if kept:
-            kept.close()
+    except OSError as error:
+        typer.echo(f"error: no local cloud answers in {where} ({error}); start one: scripts/cloud up", err=True)
+        raise typer.Exit(1) from None
+
+
+def _records(settings: config.Settings) -> Iterator[Any]:
+    """Yield what rules make of live messages, for ever."""
+    number = 0
+    while True:
+        asked = _ask(settings, number)
+        if number and asked["records"] and (missed := asked["records"][0]["number"] - number - 1):
+            typer.echo(f"… {missed} more than could be kept")
+        number = asked["next"]
+        yield from asked["records"]
+        time.sleep(POLL_S)
 
 
 def _ask(settings: config.Settings, after: int) -> Any:
@@ -112,7 +124,12 @@ def _ask(settings: config.Settings, after: int) -> Any:
         headers={"x-fieldline-service": "iot", "x-fieldline-secret": settings.service_secret},
     )
     with urllib.request.urlopen(request, timeout=5) as response:  # noqa: S310
-        return json.load(response)
+        return load(response.read().decode())
+
+
+def _line(value: Value) -> str:
+    """Return a value as a line of JSON, its numbers with all their digits."""
+    return encode(dump(value, whole_as_int=False)).decode()
 
 
 def _describe(record: Mapping[str, Any]) -> str:
@@ -122,29 +139,30 @@ def _describe(record: Mapping[str, Any]) -> str:
     if "error" in given:
         told = f"error: {given['error']}"
     elif given["fires"]:
-        told = json.dumps(given.get("result", ""))
+        told = _line(given.get("result", ""))
     else:
         told = "WHERE false"
-    failed = {action["action"]: action.get("errorMessage", "ok") for action in given["actions"]}
-    return (
-        f"{record['topic']}  {record['rule']}: {told}  {' '.join(f'[{name}: {how}]' for name, how in failed.items())}"
-    )
+    done = [f"[{action['action']}: {action.get('errorMessage', 'ok')}]" for action in given["actions"]]
+    return f"{record['topic']}  {record['rule']}: {told}  {' '.join(done)}"
 
 
 def _replay(path: Path, rule: str, statement: str, version: str) -> None:
     """Run a recording again, with the statement of each record or with a changed one; exit 1 if anything differs."""
     total = differing = 0
-    for line in path.read_text().splitlines():
-        record = json.loads(line)
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        try:
+            record, told = json.loads(line), load(line).get("answer", {})
+        except (ValueError, AttributeError) as error:
+            raise typer.BadParameter(f"{path}, line {number}: not a record of --record ({error})") from None
         if record.get("sql") is None or rule not in ("", record["rule"]):
             continue
         total += 1
         case = {**record, **({"sql": statement, "sql_version": version} if statement else {})}
-        before = {name: value for name, value in record["answer"].items() if name != "actions"}
-        after = json.loads(write(answer(case)))
+        before = {name: value for name, value in told.items() if name != "actions"}
+        after = load(write(answer(case)))
         if after != before:
             differing += 1
-            typer.echo(f"{record['topic']}  {record['rule']}\n  - {json.dumps(before)}\n  + {json.dumps(after)}")
+            typer.echo(f"{record['topic']}  {record['rule']}\n  - {_line(before)}\n  + {_line(after)}")
     typer.echo(f"{total} messages, {differing} differ")
     if differing:
         raise typer.Exit(1)
