@@ -195,6 +195,6 @@ def _load_properties(ask: Ask) -> Properties:
         content_type=ask.get("contentType"),
         response_topic=ask.get("responseTopic"),
         correlation_data=correlation,
-        message_expiry_s=expiry_s or None,
+        message_expiry_s=min(expiry_s, 604_800) if expiry_s else None,
         user_properties=pairs,
     )

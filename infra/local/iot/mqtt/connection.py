@@ -5,9 +5,10 @@ page "MQTT"; "quotas" is the General Reference's page "AWS IoT Core endpoints an
 """
 
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from infra.local.iot.message import Message, Principal
+from infra.local.iot.message import NO_PROPERTIES, Message, Principal
 from infra.local.iot.mqtt import codec, frames, lifecycle
 from infra.local.iot.mqtt.authorization import Grants
 from infra.local.iot.mqtt.codec import Connect, PacketError, Property, Reason
@@ -42,6 +43,8 @@ class Connection:
         self.source_ip = source_ip
         self.session: Session | None = None
         self.grants: Grants | None = None
+        self.may_receive: Callable[[str], bool] = lambda _: False
+        """Judges iot:Receive; nothing before the session is taken up."""
         self.client_id = ""
         self.session_id = ""
         self.version_number = 0
@@ -84,6 +87,7 @@ class Connection:
 
     def _packets(self, data: bytes, now: float) -> None:
         at, end = 0, len(data)
+        limit = self._gateway.limits.packet_bytes
         connecting = self.session is None and self._gateway.behaviour.early_packet_cuts
         while end - at >= 2 and not self.closed:
             size = data[at + 1]
@@ -95,7 +99,7 @@ class Connection:
                 if found is None:
                     break
                 size, start = found
-            if start + size - at > self._gateway.limits.packet_bytes:
+            if start + size - at > limit:
                 # quotas: message size; guide: the client is disconnected.
                 raise PacketError("packet too large", Reason.QUOTA_EXCEEDED)
             stop = start + size
@@ -117,7 +121,8 @@ class Connection:
         elif kind == codec.PUBLISH:
             self._publish(head, body, now)
         elif kind == codec.PUBACK and not head & 15:
-            session.acknowledged(codec.load_ack(body, v5=self.v5))
+            plain = len(body) == 2
+            session.acknowledged(body[0] << 8 | body[1] if plain else codec.load_ack(body, v5=self.v5))
         elif kind == codec.PINGREQ and head == 0xC0 and not body:
             self.out.frame(frames.PINGRESP_FRAME)
         elif kind == codec.SUBSCRIBE and head & 15 == 2:  # [MQTT-3.8.1-1]
@@ -165,16 +170,13 @@ class Connection:
         self.session = session
         self.out.on_room = session.pump
         self.grants = grants
+        self.may_receive = grants.may_receive
         aliases = connect.properties.get(Property.TOPIC_ALIAS_MAXIMUM, 0)
         self.out.alias_limit = min(aliases, self._gateway.limits.topic_aliases)
         self.out.packet_limit = connect.properties.get(Property.MAXIMUM_PACKET_SIZE, 0)
         self.explain_reasons = bool(connect.properties.get(Property.REQUEST_PROBLEM, 1))  # [MQTT-3.1.2-29]
         self._keep_alive_s = keep_alive_s * 1.5  # [MQTT-3.1.2-22]
         self._timer = self._loop.call_later(self._keep_alive_s, self._check_keep_alive)
-
-    def may_receive(self, topic: str) -> bool:
-        """Judge iot:Receive for this connection."""
-        return self.grants is not None and self.grants.may_receive(topic)
 
     def clock_time(self) -> float:
         """Return epoch seconds of the movable clock."""
@@ -184,7 +186,8 @@ class Connection:
         qos = head >> 1 & 3
         topic, packet_id, found, at = self._publish_head(body, qos)
         payload = body[at:]
-        self._check_publish(payload, qos)
+        if self.v5 or len(payload) > self._gateway.limits.payload_bytes:
+            self._check_publish(payload, qos)
         if not self._published.take(now):
             # quotas, publish requests per second per connection: what exceeds it is discarded; the connection stays.
             self._gateway.counted("publish_rate")
@@ -196,7 +199,7 @@ class Connection:
             payload=payload,
             qos=qos,
             retain=bool(head & 1),
-            properties=codec.publish_properties(found),
+            properties=codec.publish_properties(found) if found else NO_PROPERTIES,
             client_id=self.client_id,
             principal=self.principal,
             source_ip=self.source_ip,
@@ -213,7 +216,7 @@ class Connection:
         if len(payload) > limits.payload_bytes:
             raise PacketError("payload too large", Reason.QUOTA_EXCEEDED)  # quotas: message size
         out.unflushed_acks += qos
-        if self.v5 and out.unflushed_acks > limits.unacknowledged:
+        if out.unflushed_acks > limits.unacknowledged:
             # More QoS 1 in one pass than Receive Maximum lets be unacknowledged. [MQTT-3.3.4-7]
             raise PacketError("receive maximum exceeded", Reason.RECEIVE_MAXIMUM_EXCEEDED)
 

@@ -20,11 +20,11 @@ from infra.local.iot.mqtt.codec import PacketError, Reason
 from infra.local.iot.mqtt.connection import Connection
 from infra.local.iot.mqtt.limits import Behaviour, Limits
 from infra.local.iot.mqtt.retained import RetainedStore
-from infra.local.iot.mqtt.session import Outgoing, Session
+from infra.local.iot.mqtt.session import Outgoing
 from infra.local.iot.mqtt.sessions import Sessions
 from infra.local.iot.mqtt.shared import Choose
 from infra.local.iot.mqtt.subscriptions import Subscriptions
-from infra.local.iot.mqtt.topics import Subscription, topic_fault
+from infra.local.iot.mqtt.topics import topic_fault
 from infra.local.iot.ports import Reserved, Tap
 
 LOG = logging.getLogger(__name__)
@@ -163,23 +163,19 @@ class Gateway:
         sessions, groups = self.subscriptions.route(message.topic)
         if sessions or groups:
             outgoing = self._outgoing(message)
-            self._fan_out(outgoing, message, sessions)
+            topic, qos, retain, sender = message.topic, message.qos, message.retain, message.client_id
+            for session, subscription in sessions:
+                if subscription.no_local and session.client_id == sender:
+                    continue
+                connection = session.connection
+                if connection is None or connection.may_receive(topic):
+                    granted = subscription.qos
+                    as_published = retain and subscription.retain_as_published
+                    session.deliver(outgoing, granted if granted < qos else qos, retain=as_published)  # noqa: FURB136 - hot
             for group in groups:
-                group.deliver(outgoing, message.qos)
+                group.deliver(outgoing, qos)
         for tap in self.taps:
             tap.receive(message)
-
-    @staticmethod
-    def _fan_out(outgoing: Outgoing, message: Message, sessions: list[tuple[Session, Subscription]]) -> None:
-        topic, qos, sender = message.topic, message.qos, message.client_id
-        for session, subscription in sessions:
-            if subscription.no_local and session.client_id == sender:
-                continue
-            connection = session.connection
-            if connection is None or connection.may_receive(topic):
-                granted = subscription.qos
-                retain = message.retain and subscription.retain_as_published
-                session.deliver(outgoing, granted if granted < qos else qos, retain=retain)  # noqa: FURB136 - hot
 
     def _outgoing(self, message: Message) -> Outgoing:
         expiry_s = message.properties.message_expiry_s

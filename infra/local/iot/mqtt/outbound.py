@@ -111,7 +111,10 @@ class Outbound:
         if self.packet_limit and len(head) + len(tail) + 2 * qos > self.packet_limit:
             self._counted("packet_limit_of_client")  # [MQTT-3.1.2-24] [MQTT-3.1.2-25]
             return False
-        self.frame(head + packet_id.to_bytes(2, "big") + tail if qos else head + tail)
+        frames = self._frames  # as `frame` does, without its call
+        if not frames:
+            self._loop.call_soon(self.flush)
+        frames.append(head + packet_id.to_bytes(2, "big") + tail if qos else head + tail)
         return True
 
     def frame(self, frame: bytes) -> None:

@@ -1,5 +1,6 @@
 """A client's session: what it subscribed to, what is under way to it, what waits for it."""
 
+import struct
 from collections import deque
 from collections.abc import Callable
 from itertools import islice
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
     from asyncio import TimerHandle
 
     from infra.local.iot.mqtt.connection import Connection
+
+
+_SHORT, _MEDIUM = struct.Struct("!BBH").pack, struct.Struct("!BBBH").pack
+"""A PUBLISH's first byte, its remaining length in one or two bytes, and its topic's length: most there are."""
 
 
 class Outgoing:
@@ -51,7 +56,12 @@ class Outgoing:
 def _halves(topic: str, properties: bytes, payload: bytes, qos: int, *, retain: bool) -> tuple[bytes, bytes]:
     name = topic.encode()
     size = 2 + len(name) + 2 * qos + len(properties) + len(payload)
-    head = bytes((0x30 | qos << 1 | retain,)) + frames.encode_varint(size) + len(name).to_bytes(2, "big") + name
+    first = 0x30 | qos << 1 | retain
+    if size < 0x80:
+        return _SHORT(first, size, len(name)) + name, properties + payload
+    if size < 0x4000:
+        return _MEDIUM(first, size & 0x7F | 0x80, size >> 7, len(name)) + name, properties + payload
+    head = bytes((first,)) + frames.encode_varint(size) + len(name).to_bytes(2, "big") + name
     return head, properties + payload
 
 
