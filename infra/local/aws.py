@@ -62,9 +62,12 @@ from moto.core.request import Request as MotoRequest  # noqa: E402
 from moto.dynamodb import comparisons  # noqa: E402
 from moto.dynamodb import responses as dynamodb_responses  # noqa: E402
 from moto.dynamodb.exceptions import (  # noqa: E402
+    InvalidUpdateExpression,
     ItemSizeTooLarge,
+    ItemSizeToUpdateTooLarge,
     StreamAlreadyEnabledException,
     TransactionCanceledException,
+    UpdateHashRangeKeyException,
 )
 from moto.dynamodb.exceptions import MockValidationException as Invalid  # noqa: E402
 from moto.dynamodb.exceptions import ProvidedKeyDoesNotExist as KeyMismatch  # noqa: E402
@@ -74,6 +77,7 @@ from moto.dynamodb.models.dynamo_type import DynamoType, Item, LimitedSizeDict  
 from moto.dynamodb.models.table import Table as MotoTable  # noqa: E402
 from moto.dynamodb.parsing import ast_nodes  # noqa: E402
 from moto.dynamodb.parsing.expressions import UpdateExpressionParser  # type: ignore[attr-defined]  # noqa: E402 - untyped
+from moto.dynamodb.parsing.reserved_keywords import ReservedKeywords  # noqa: E402
 from moto.dynamodb.responses import DynamoHandler  # noqa: E402
 from werkzeug.exceptions import HTTPException  # noqa: E402
 
@@ -114,9 +118,10 @@ _OURS = frozenset({"connection", "content-length", "date", "server", "status", "
 
 __all__ = [
     "MOTO_VERSION", "SERVICES", "DynamoDBBackend", "DynamoHandler", "DynamoType", "HTTPException", "Invalid",
-    "Item", "ItemSizeTooLarge", "JsonRESTError", "KeyMismatch", "LimitedSizeDict", "Moto", "MotoTable",
-    "ResourceInUse", "ServiceException", "StreamAlreadyEnabledException", "TransactionCanceledException",
-    "UpdateExpressionParser", "ast_nodes", "comparisons", "dynamodb_responses", "not_emulated",
+    "InvalidUpdateExpression", "Item", "ItemSizeToUpdateTooLarge", "ItemSizeTooLarge", "JsonRESTError", "KeyMismatch",
+    "LimitedSizeDict", "Moto", "MotoTable", "ReservedKeywords", "ResourceInUse", "ServiceException",
+    "StreamAlreadyEnabledException", "TransactionCanceledException", "UpdateExpressionParser",
+    "UpdateHashRangeKeyException", "ast_nodes", "comparisons", "dynamodb_responses", "not_emulated",
 ]  # fmt: skip
 
 _log = logging.getLogger(__name__)

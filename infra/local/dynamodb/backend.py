@@ -1,6 +1,7 @@
 """moto's DynamoDB of one region over our tables: each request's writes happen together or not at all."""
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, cast
@@ -8,10 +9,13 @@ from typing import Any, cast
 from infra.local.aws import (
     DynamoDBBackend,
     DynamoType,
+    Invalid,
+    InvalidUpdateExpression,
     KeyMismatch,
     ResourceInUse,
     StreamAlreadyEnabledException,
     TransactionCanceledException,
+    UpdateHashRangeKeyException,
 )
 from infra.local.clock import Clock
 from infra.local.config import ACCOUNT_ID
@@ -22,8 +26,15 @@ from infra.local.dynamodb.table import Staging, Table, project
 
 _TTL_TOO_OLD_S = 5 * 365 * 24 * 3600
 """TTL leaves items alone that expired more than five years ago. (Developer guide: Using time to live)."""
+_NAME = re.compile(r"[a-zA-Z0-9_.-]{3,255}")
+_STATIC = (InvalidUpdateExpression, UpdateHashRangeKeyException)
+"""What no item could make possible."""
 _SWEEP_SIZE = 1_000
 """Items that one sweep of a table takes, so that no sweep holds the loop for long."""
+
+
+class _ImpossibleError(Exception):
+    """An update that its item does not allow, in a transaction: moto counts it among the reasons."""
 
 
 class Backend(DynamoDBBackend):
@@ -32,8 +43,9 @@ class Backend(DynamoDBBackend):
     def __init__(self, region: str, clock: Clock, deliver: Deliver) -> None:
         super().__init__(region, ACCOUNT_ID)
         self.meter = Meter()
-        self.consistent = False
-        """Whether the request reads strongly consistently, for its capacity."""
+        self.consistent: frozenset[str] = frozenset()
+        """The tables, as the request names them, that it reads strongly consistently: for its capacity."""
+        self._in_transaction = False
         self._clock = clock
         self._deliver = deliver
         self._staging = Staging()
@@ -64,6 +76,7 @@ class Backend(DynamoDBBackend):
 
     def transact_write_items(self, transact_items: list[dict[str, Any]]) -> None:
         """Do as moto; what it stumbled over is a ``ValidationError``. (API reference: TransactionCanceledException)."""
+        self._in_transaction = True
         try:
             super().transact_write_items(transact_items)
         except TransactionCanceledException as error:
@@ -71,12 +84,23 @@ class Backend(DynamoDBBackend):
             if {reason["Code"] for reason in reasons} <= {"None", "ConditionalCheckFailed"}:
                 raise
             raise TransactionCanceledException([_reason(reason) for reason in reasons]) from error
+        finally:
+            self._in_transaction = False
+
+    def update_item(self, *args: Any, **params: Any) -> Any:
+        """Do as moto; what the item makes impossible cancels a transaction, what the expression says refuses it."""
+        try:
+            return super().update_item(*args, **params)
+        except Invalid as error:
+            if not self._in_transaction or isinstance(error, _STATIC):
+                raise
+            raise _ImpossibleError(error.message) from error
 
     def get_item(self, table_name: str, keys: dict[str, Any], projection_expressions: Any = None) -> Any:
         """Do as moto, and count what is read."""
         item = super().get_item(table_name, keys)
         size = item.size() if item is not None else 0
-        self.meter.read(self.table(table_name).name, None, size, consistent=self.consistent)
+        self.meter.read(self.table(table_name).name, None, size, consistent=table_name in self.consistent)
         return project(item, projection_expressions) if item is not None and projection_expressions else item
 
     def get_keys_value(self, table: Any, keys: dict[str, Any]) -> tuple[Any, Any]:
@@ -96,6 +120,9 @@ class Backend(DynamoDBBackend):
 
     def create_table(self, name: str, *_unused: Any, **description: Any) -> Any:
         """Make a table of ours from moto's description of it."""
+        if not _NAME.fullmatch(name):
+            rule = "at least 3 characters long and at most 255, of a-z, A-Z, 0-9, _, - and ."
+            raise Invalid(f"TableName must be {rule}: {name}")
         if name in self.tables:
             raise ResourceInUse(f"Table already exists: {name}")
         made = Table(  # type: ignore[abstract]  # moto leaves CloudFormation's methods out
@@ -110,10 +137,25 @@ class Backend(DynamoDBBackend):
         self.tables[name] = made
         return made
 
-    def update_table(self, name: str, *args: Any, **changes: Any) -> Any:
-        """Do as moto; fill an index that is new."""
-        table = super().update_table(name, *args, **changes)
-        self.table(name).build_indexes()
+    def update_table(  # type: ignore[override]  # moto calls it by these names
+        self, name: str, *, attr_definitions: list[dict[str, str]] | None = None, **changes: Any
+    ) -> Any:
+        """Do as moto, but all or nothing; keep the attributes that keys are made of; fill an index that is new."""
+        table = self.table(name)
+        if all(change is None for change in changes.values()):
+            raise Invalid(
+                "At least one of ProvisionedThroughput, BillingMode … GlobalSecondaryIndexUpdates is required"
+            )
+        before = table.attr
+        table.attr = list({each["AttributeName"]: each for each in (*before, *(attr_definitions or ()))}.values())
+        try:
+            super().update_table(name, attr_definitions=[], **changes)
+        except ValueError as error:
+            table.attr = before
+            raise Invalid(str(error)) from error
+        used = {*table.table_key_attrs, *(key for index in table.all_indexes() for key in index.schema_key_attrs)}
+        table.attr = [each for each in table.attr if each["AttributeName"] in used]
+        table.build_indexes()
         return table
 
     def update_table_streams(self, table: Any, stream_specification: dict[str, Any]) -> None:
@@ -129,9 +171,17 @@ class Backend(DynamoDBBackend):
         super().tag_resource(arn, tags)
 
     def update_time_to_live(self, table_name: str, ttl_spec: dict[str, Any]) -> None:
-        """Do as moto; keep the items in the order in which they expire."""
+        """Do as moto, but nothing twice; keep the items in the order in which they expire."""
+        table = self.table(table_name)
+        state = "enabled" if ttl_spec["Enabled"] else "disabled"
+        current = table.ttl.get("AttributeName") if table.ttl.get("TimeToLiveStatus") == "ENABLED" else None
+        if current not in (None, ttl_spec["AttributeName"]):
+            message = f"TimeToLive is active on a different AttributeName: current AttributeName is {current}"
+            raise Invalid(message)
+        if (current is not None) == ttl_spec["Enabled"]:
+            raise Invalid(f"TimeToLive is already {state}")
         super().update_time_to_live(table_name, ttl_spec)
-        self.table(table_name).expire_by(ttl_spec["AttributeName"] if ttl_spec["Enabled"] else None)
+        table.expire_by(ttl_spec["AttributeName"] if ttl_spec["Enabled"] else None)
 
     def sweep(self) -> int:
         """Delete what has expired by the clock; return how many. Conditions and capacity have no part in it."""
@@ -149,5 +199,8 @@ class Backend(DynamoDBBackend):
 
 def _reason(reason: dict[str, Any]) -> tuple[str | None, str | None, dict[str, Any] | None]:
     """Return a cancellation reason as moto's exception takes it."""
+    if reason["Code"] == "KeyError":
+        missing = f"Missing the key {reason['Message'].strip(chr(39))} in the item"
+        return "ValidationError", f"One or more parameter values were invalid: {missing}", None
     code = {"None": None, "ConditionalCheckFailed": "ConditionalCheckFailed"}.get(reason["Code"], "ValidationError")
     return code, reason.get("Message"), reason.get("Item")

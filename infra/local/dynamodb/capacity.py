@@ -43,6 +43,7 @@ class Meter:
             if detail and index is None:
                 entry["Table"] = {"CapacityUnits": units, **({kind: units} if factor == 2 else {})}
             elif detail:
+                entry.setdefault("Table", {"CapacityUnits": 0.0})
                 group = "LocalSecondaryIndexes" if index in local else "GlobalSecondaryIndexes"
                 entry.setdefault(group, {})[index] = {"CapacityUnits": units}
         return list(tables.values())

@@ -2,6 +2,9 @@
 
 What is wrong:
 
+- sums have 28 digits; on AWS 38, and more are refused. (Supported data types and naming rules);
+- sizes are those of texts; on AWS numbers are packed and lists and maps cost something, up to 400 KB together.
+  (DynamoDB item sizes and formats);
 - comparing what is missing or of another type crashes; on AWS it is false;
 - a transaction reads up to 25 items; on AWS 100. (API reference: TransactGetItems).
 
@@ -28,9 +31,8 @@ from infra.local.aws import (
     comparisons,
     dynamodb_responses,
 )
+from infra.local.dynamodb.values import MAX_ITEM_SIZE, calculated, size_of
 
-MAX_ITEM_SIZE = 405_000
-"""Bytes of an item, as moto has it: AWS documents 400 KB."""
 _SIZED = ("S", "SS", "NS", "B", "BS", "L", "M")
 _nodes: Any = ast_nodes
 _wanted: dict[tuple[type, type], bool] = {}
@@ -40,6 +42,11 @@ _wanted: dict[tuple[type, type], bool] = {}
 def apply() -> None:
     """Put the corrections in place; once a process, before the first request."""
     dynamodb_responses.TRANSACTION_MAX_ITEMS = 100
+    values: Any = DynamoType
+    values.size = size_of
+    values.__add__ = _adder(difference=False)
+    values.__sub__ = _adder(difference=True)
+    LimitedSizeDict.__setitem__ = dict.__setitem__  # type: ignore[method-assign]  # sizes are looked at when a change is whole
     replaced: Any = comparisons
     replaced.FuncSize.expr = _size
     for name in ("FuncBetween", "OpGreaterThan", "OpGreaterThanOrEqual", "OpLessThan", "OpLessThanOrEqual"):
@@ -52,6 +59,15 @@ def apply() -> None:
     items.__init__ = _new_item
     errors: Any = JsonRESTError
     errors.__init__ = _new_error
+
+
+def _adder(*, difference: bool) -> Any:
+    def add(self: Any, other: Any) -> Any:
+        if self.type != "N" or other.type != "N":
+            raise TypeError(f"{self.type} and {other.type} are not numbers")  # which moto's validators expect
+        return DynamoType({"N": calculated(self.value, other.value, difference=difference)})
+
+    return add
 
 
 def _size(self: Any, item: Any) -> int | None:

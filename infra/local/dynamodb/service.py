@@ -12,13 +12,15 @@ from collections import OrderedDict
 from datetime import datetime
 from typing import Any
 
-from infra.local.aws import DynamoHandler, HTTPException, Invalid, KeyMismatch, ServiceException, not_emulated
+from infra.local.aws import DynamoHandler, HTTPException, ServiceException, not_emulated
 from infra.local.clock import Clock
 from infra.local.config import Settings
 from infra.local.dynamodb import streams_api
 from infra.local.dynamodb.backend import Backend
+from infra.local.dynamodb.expressions import KINDS
+from infra.local.dynamodb.requests import check, check_token
 from infra.local.dynamodb.streams import Deliver
-from infra.local.dynamodb.values import dump, load
+from infra.local.dynamodb.values import dump, load, load_values
 from infra.local.wire import Request, Response
 
 READS = {
@@ -69,6 +71,8 @@ _TOKEN_LIFETIME_S = 600.0
 """Seconds for which a ClientRequestToken is remembered. (API reference: TransactWriteItems)."""
 _SWEEP_EVERY_S = 1.0
 _log = logging.getLogger(__name__)
+_STUMBLES = (ArithmeticError, AssertionError, AttributeError, LookupError, StopIteration, TypeError, ValueError)
+"""What moto's parsers raise over what is no expression, and its handlers over what is no request."""
 _HEADERS = {"content-type": "application/x-amz-json-1.0"}
 _PREFIX = "com.amazonaws.dynamodb.v20120810#"
 
@@ -97,7 +101,7 @@ class Dynamo:
         self._clock = clock
         self._backends: dict[str, Backend] = {}
         self._callbacks: list[Deliver] = []
-        self._tokens: OrderedDict[str, tuple[float, str, dict[str, Any]]] = OrderedDict()
+        self._tokens: OrderedDict[str, tuple[float, str]] = OrderedDict()
         self._sweeper: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -147,8 +151,8 @@ class Dynamo:
             return _reply(answer(self.backend(request.region), request.operation, document))
         except HTTPException as error:
             return Response(status=error.code or 400, headers=_HEADERS, body=str(error.description).encode())
-        except (ServiceException, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-            return _not_understood(request.operation, error)
+        except (ServiceException, *_STUMBLES) as error:
+            return _not_understood(request.operation, document, error)
 
     def _answer(self, backend: Backend, operation: str, document: dict[str, Any]) -> dict[str, Any]:
         """Return the reply to one operation.
@@ -160,9 +164,9 @@ class Dynamo:
             return _result(Handler(backend, document), CONTROL[operation])
         document = load(document)
         backend.meter.clear()
-        backend.consistent = operation == "TransactGetItems" or bool(document.get("ConsistentRead"))
+        backend.consistent = _consistent(operation, document)
         handler = Handler(backend, document)
-        _check(operation, document, backend)
+        check(operation, document, backend)
         if operation in READS:
             reply = _result(handler, READS[operation])
         else:
@@ -172,18 +176,17 @@ class Dynamo:
 
     def _remembered(self, backend: Backend, operation: str, document: dict[str, Any]) -> dict[str, Any]:
         """Answer a repeated transaction as the first time, and do nothing. (API reference: TransactWriteItems)."""
-        token = document.pop("ClientRequestToken")
+        token = check_token(document.pop("ClientRequestToken"))
         now = self._clock.time()
         while self._tokens and next(iter(self._tokens.values()))[0] <= now:
             self._tokens.popitem(last=False)
         asked = json.dumps(document, sort_keys=True)
         if token in self._tokens:
-            _, before, reply = self._tokens[token]
-            if before != asked:
+            if self._tokens[token][1] != asked:
                 raise TokenMismatch
-            return reply
+            return _read_again(backend, operation, document)
         reply = self._answer(backend, operation, document)
-        self._tokens[token] = (now + _TOKEN_LIFETIME_S, asked, reply)
+        self._tokens[token] = (now + _TOKEN_LIFETIME_S, asked)
         return reply
 
     def _streams(self, request: Request, document: dict[str, Any]) -> Response:
@@ -215,22 +218,12 @@ class TokenMismatch(ServiceException):
         super().__init__(self.message)
 
 
-def _check(operation: str, document: dict[str, Any], backend: Backend) -> None:
-    """Refuse what moto lets pass and AWS does not.
-
-    Raises:
-        KeyMismatch: a key with more attributes than the schema's.
-        Invalid: a batch that names an item twice.
-    """
-    if "Key" in document and document["Key"].keys() != set(backend.table(document["TableName"]).table_key_attrs):
-        raise KeyMismatch
-    if operation == "BatchWriteItem":
-        for name, requests in document["RequestItems"].items():
-            table = backend.table(name)
-            keys = [next(iter(each.values())) for each in requests]
-            values = [backend.get_keys_value(table, key.get("Item") or key["Key"]) for key in keys]
-            if len({table.key_of(*value) for value in values}) < len(values):
-                raise Invalid("Provided list of item keys contains duplicates")
+def _consistent(operation: str, document: dict[str, Any]) -> frozenset[str]:
+    """Return the tables, as the request names them, that it reads strongly consistently."""
+    if operation == "TransactGetItems":
+        return frozenset(each["Get"]["TableName"] for each in document["TransactItems"] if "Get" in each)
+    asked = document["RequestItems"] if operation == "BatchGetItem" else {document.get("TableName", ""): document}
+    return frozenset(name for name, each in asked.items() if each.get("ConsistentRead"))
 
 
 def _result(handler: Handler, method: str) -> dict[str, Any]:
@@ -238,7 +231,21 @@ def _result(handler: Handler, method: str) -> dict[str, Any]:
     return {name: value for name, value in (result or {}).items() if value is not None}
 
 
-def _with_capacity(reply: dict[str, Any], backend: Backend, operation: str, document: dict[str, Any]) -> dict[str, Any]:
+def _read_again(backend: Backend, operation: str, document: dict[str, Any]) -> dict[str, Any]:
+    """Return the reply to a transaction that was carried out before: it costs reads. (API reference)."""
+    backend.meter.clear()
+    for each in document["TransactItems"]:
+        ((_, part),) = each.items()
+        table = backend.table(part["TableName"])
+        values = part.get("Key") or {name: part["Item"][name] for name in table.table_key_attrs}
+        item = table.look(table.key_of(*backend.get_keys_value(table, load_values(values))))
+        backend.meter.read(table.name, None, item.size() if item is not None else 0, consistent=True)
+    return _with_capacity({"ItemCollectionMetrics": {}}, backend, operation, document, writes=False)
+
+
+def _with_capacity(
+    reply: dict[str, Any], backend: Backend, operation: str, document: dict[str, Any], *, writes: bool | None = None
+) -> dict[str, Any]:
     """Put what was consumed in the place of moto's constants, where it was asked for."""
     reply.pop("ConsumedCapacity", None)
     reply.pop("ConsumedCapacityUnits", None)
@@ -246,7 +253,7 @@ def _with_capacity(reply: dict[str, Any], backend: Backend, operation: str, docu
         return reply
     transaction = operation.startswith("Transact")
     used = backend.meter.consumed(
-        writes=operation in WRITES,
+        writes=operation in WRITES if writes is None else writes,
         detail=mode == "INDEXES",
         factor=2 if transaction else 1,
         local=frozenset(index.name for table in backend.all_tables() for index in table.indexes),
@@ -264,12 +271,14 @@ def _reply(document: dict[str, Any]) -> Response:
     return Response(headers=_HEADERS | {"x-amz-crc32": str(zlib.crc32(body))}, body=body)
 
 
-def _not_understood(operation: str, error: Exception) -> Response:
+def _not_understood(operation: str, document: dict[str, Any], error: Exception) -> Response:
     """Return moto's refusal; or, of what it does not check and stumbles over, one as AWS would have made."""
     if isinstance(error, ServiceException):
         return _error(_PREFIX + error.code, error.message)
     _log.error("%s is not understood", operation, exc_info=error)
-    return _error(_PREFIX + "ValidationException", f"not understood: {type(error).__name__}: {error}")
+    where = ", ".join(kind for kind in KINDS if kind in document)
+    what = f"Invalid {where}: Syntax error" if where else "not understood"
+    return _error(_PREFIX + "ValidationException", f"{what}; {type(error).__name__}: {error}")
 
 
 def _error(kind: str, message: str) -> Response:

@@ -6,12 +6,12 @@ from decimal import Decimal
 from itertools import chain
 from typing import Any
 
-from infra.local.aws import DynamoType, Invalid, Item, KeyMismatch, MotoTable
+from infra.local.aws import DynamoType, Invalid, Item, ItemSizeToUpdateTooLarge, KeyMismatch, MotoTable
 from infra.local.clock import Clock
 from infra.local.dynamodb.capacity import Meter
 from infra.local.dynamodb.index import TOP, Index, Part, Span
 from infra.local.dynamodb.streams import Stream
-from infra.local.dynamodb.values import dump
+from infra.local.dynamodb.values import MAX_ITEM_SIZE, dump
 
 PAGE_SIZE = 1_000_000
 """Bytes of items that a page of a query or scan reads at most; moto's number, near AWS's 1 MB."""
@@ -148,6 +148,8 @@ class Table(MotoTable):
         changes = [(self._primary.get(*key), new) for key, new in self._staging.of(self).items()]
         for _, new in changes:
             if new is not None:
+                if new.size() > MAX_ITEM_SIZE:
+                    raise ItemSizeToUpdateTooLarge
                 self._check_index_keys(new)
         return [(old, new) for old, new in changes if old is not None or new is not None]
 
@@ -306,13 +308,16 @@ class Table(MotoTable):
 
     def _projected(self, described: Any, item: Any) -> Any:
         """Return what of an item stands in a secondary index."""
+        names = self.projected_names(described)
+        return item if names is None else _subset(item, names)
+
+    def projected_names(self, described: Any) -> set[str] | None:
+        """Return the attributes that stand in a secondary index; None for all."""
         kind = (described.projection or {}).get("ProjectionType", "ALL")
         if kind == "ALL":
-            return item
-        names = {*self.table_key_attrs, *described.schema_key_attrs}
-        if kind == "INCLUDE":
-            names.update(described.projection.get("NonKeyAttributes", ()))
-        return _subset(item, names)
+            return None
+        included = described.projection.get("NonKeyAttributes", ()) if kind == "INCLUDE" else ()
+        return {*self.table_key_attrs, *described.schema_key_attrs, *included}
 
 
 class _Items:

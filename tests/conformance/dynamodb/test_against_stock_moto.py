@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import random
 import subprocess
 import sys
@@ -46,9 +47,18 @@ TABLES = {
 }
 REASONS = {
     "last key at the limit": "AWS stops at Limit and gives a LastEvaluatedKey, more or not; moto looks ahead",
+    "refused at once": "AWS refuses what can never hold before it reads; moto reads first",
+    "cancelled": "what an item makes impossible cancels a transaction with its reason; moto refuses the request",
     "crash": "moto raises something that is no refusal; ours refuses, or answers as AWS does",
 }
 """Why ours may answer otherwise than stock moto; how often each was met is printed."""
+AT_ONCE = (
+    "Invalid KeyConditionExpression: The BETWEEN operator requires upper bound",
+    "Filter Expression can only contain non-primary key attributes",
+    "One or more parameter values were invalid: Input collection",
+    "Transaction request cannot include multiple operations on one item",
+)
+"""How those refusals begin."""
 
 
 class Stock:
@@ -58,6 +68,7 @@ class Stock:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            env={name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
         )
 
     def __call__(self, operation, params):
@@ -255,13 +266,17 @@ def difference(ours, stock, params):
         extra = mine.pop("LastEvaluatedKey", None)
         if extra and "LastEvaluatedKey" not in theirs and mine == theirs and mine["ScannedCount"] == params["Limit"]:
             return "last key at the limit"
-    elif ours.get("error") == stock.get("error"):
-        return (
-            None
-            if ours["message"] == stock["message"] and ours["reasons"] == stock["reasons"]
-            else f"message: {ours} {stock}"
-        )
-    return f"unexplained: ours {ours}, stock {stock}"
+    elif ours == stock:
+        return None
+    return _refused(ours, stock) or f"unexplained: ours {ours}, stock {stock}"
+
+
+def _refused(ours, stock):
+    if ours.get("message", "").startswith(AT_ONCE):
+        return "refused at once"
+    if "ValidationError" in ours.get("reasons", ()) and stock.get("error") == "ValidationException":
+        return "cancelled"
+    return None
 
 
 def run(seed, count):

@@ -24,9 +24,11 @@ def _stream(work: Work, value: Any) -> None:
 
 
 def _expiry(work: Work, value: Any) -> None:
+    """Switch off first what is on: DynamoDB takes no other attribute, and nothing twice."""
     was = work.was.get("TimeToLiveSpecification", {})
-    wanted = value or {**was, "Enabled": False}
-    work.call("update_time_to_live", TableName=work.ref, TimeToLiveSpecification=wanted)
+    off = [{**was, "Enabled": False}] if was.get("Enabled") else []
+    for wanted in (*off, *([value] if value and value["Enabled"] else [])):
+        work.call("update_time_to_live", TableName=work.ref, TimeToLiveSpecification=wanted)
 
 
 def _point_in_time(work: Work, value: Any) -> None:
