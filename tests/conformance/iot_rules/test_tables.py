@@ -249,6 +249,11 @@ def test_mqtt_5_properties_are_seen():
     assert {one: answer({"expr": one, "context": context})["result"] for one in asked} == asked
 
 
+@pytest.mark.parametrize("name", ["client_id", "clientid", "clientId"])
+def test_the_keys_of_a_context_may_be_written_in_each_way(name):
+    assert answer({"expr": "clientid()", "context": {name: "d1"}}) == {"fires": True, "result": "d1"}
+
+
 @pytest.mark.parametrize("shadows", [{"T:cfg": {"state": 1}}, {"T/cfg": {"state": 1}}, {"T": {"cfg": {"state": 1}}}])
 def test_named_shadows_are_seen_however_a_case_writes_them(shadows):
     sql = "SELECT get_thing_shadow('T', 'cfg', 'arn:aws:iam::123456789012:role/r').state AS s FROM 't'"

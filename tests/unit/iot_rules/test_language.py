@@ -41,6 +41,11 @@ from infra.local.iot.rules.templates import compile_template
         ("SELECT a FROM 't' WHERE a = 1 -- comment", "                              ^", "AWS IoT SQL has no comments"),
         ("SELECT a.1", "         ^", "Unexpected"),
         ("SELECT a != 1", "         ^", "Unexpected '!'"),
+        (
+            "SELECT decode(a, 'proto', 'b', 'k', 'n', 'm') AS x",
+            "       ^",
+            "decode() is emulated for the scheme 'base64' only",
+        ),
         ("SELECT decode(a, 'proto') AS x", "       ^", "decode() is emulated for the scheme 'base64' only"),
         ("SET @a = 1, @a = 2 SELECT @a", "            ^", "@a is assigned twice"),
         ("SET @a = @b SELECT @a", "         ^", "@b is not set before it is used"),
@@ -184,6 +189,22 @@ async def test_recording_ends_when_nobody_asks_any_more():
     await room.publish("a")
 
     assert room.engine.watchers == []
+
+
+@pytest.mark.parametrize("where", ["", " WHERE x > 1"])
+async def test_a_message_that_is_too_deep_to_be_shown_stops_nobody_who_watches(where):
+    from tests.unit.iot_rules.fakes import Room, lambda_action
+
+    room = Room()
+    await room.rule("r", f"SELECT * FROM 'a'{where}", lambda_action())
+    await room.call("GET", "/rules-records", query="after=0")
+    await room.publish("a", b'{"x":' * 900 + b"1" + b"}" * 900)
+    await room.publish("a", {"x": 2})
+    watched = json.loads((await room.call("GET", "/rules-records", query="after=0")).body)
+
+    assert [record["answer"].get("fires") for record in watched["records"]][-1] is True
+    assert len(watched["records"]) == 2
+    assert room.engine.metrics["Defect"] == 0
 
 
 async def test_a_recording_replays_against_a_changed_rule_and_shows_the_differences(tool, tmp_path):

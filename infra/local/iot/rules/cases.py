@@ -3,8 +3,8 @@
 Keys of a case: ``sql``, ``expr`` or ``template``; ``topic``, ``payload`` (JSON), ``payload_text`` or
 ``payload_base64`` (only these two keep all digits of a number); ``sql_version`` (default 2016-03-23), ``now_ms``;
 ``context`` with ``client_id``, ``principal``, ``trace_id``, ``source_ip``, ``account_id``, ``shadows``,
-``mqtt_properties``, ``user_properties``, and again ``topic`` or ``now_ms``. A case with ``filter`` and ``topic``
-asks whether the one matches the other.
+``mqtt_properties``, ``user_properties`` (each also as ``clientid`` or ``clientId``), and again ``topic`` or ``now_ms``.
+A case with ``filter`` and ``topic`` asks whether the one matches the other.
 """
 
 import base64
@@ -46,24 +46,24 @@ def build_context(case: Mapping[str, Any]) -> Context:
     Raises:
         ValueError: a value of the case has the wrong form.
     """
-    given = {**case, **(case.get("context") or {})}
-    topic = str(given.get("topic") or given.get("publish_topic") or "")
+    given = {name.replace("_", "").lower(): one for name, one in {**case, **(case.get("context") or {})}.items()}
+    topic = str(given.get("topic") or given.get("publishtopic") or "")
     if topic.startswith(BASIC_INGEST):
         topic = topic.removeprefix(BASIC_INGEST).partition("/")[2]
-    client_id = given.get("client_id", given.get("clientid"))
+    client_id = given.get("clientid")
     numbers = itertools.count(1)
     return Context(
         topic=topic,
         payload=_payload(case),
-        now_ms=int(given.get("now_ms") or 0),
+        now_ms=int(given.get("nowms") or 0),
         version=str(case.get("sql_version") or V2),
         client_id=client_id,
         principal=given.get("principal"),
-        trace_id=given.get("trace_id", given.get("traceid", None if client_id is None else TRACE_ID)),
-        source_ip=given.get("source_ip"),
-        account_id=str(given.get("account_id", given.get("accountid", "123456789012"))),
-        mqtt=given.get("mqtt_properties", {}),
-        user_properties=tuple(_pairs(given.get("user_properties", ()))),
+        trace_id=given.get("traceid", None if client_id is None else TRACE_ID),
+        source_ip=given.get("sourceip"),
+        account_id=str(given.get("accountid", "123456789012")),
+        mqtt=given.get("mqttproperties", {}),
+        user_properties=tuple(_pairs(given.get("userproperties", ()))),
         shadows=_shadows(given.get("shadows", {})),
         new_uuid=lambda: f"00000000-0000-4000-8000-{next(numbers):012x}",
         random=Random(0).random,  # noqa: S311 - dice of a game

@@ -172,6 +172,9 @@ class Compiler:
         function = FUNCTIONS.get(name)
         if function is None:
             raise self._refuse(f"Unknown function {node.name}()", node.at)
+        scheme = node.arguments[1] if name in {"encode", "decode"} and len(node.arguments) > 1 else None
+        if scheme not in (None, tree.Literal("base64")):
+            raise self._refuse(f"{function.name}() is emulated for the scheme 'base64' only", node.at)
         least, most = function.arity
         if not least <= len(node.arguments) <= most:
             expected = str(least) if least == most else f"{least} to {most}"
@@ -180,8 +183,6 @@ class Compiler:
             raise self._refuse(f"{function.name}() needs SQL version 2016-03-23 or later", node.at)
         if function.external and not self._external:
             raise self._refuse(f"{function.name}() is not allowed in an error action", node.at)
-        if name in {"encode", "decode"} and node.arguments[1] != tree.Literal("base64"):
-            raise self._refuse(f"{function.name}() is emulated for the scheme 'base64' only", node.at)
         plain = node.arguments[_WITHOUT_VARIABLES[name]] if name in _WITHOUT_VARIABLES else None
         if isinstance(plain, tree.Variable):
             raise self._refuse(f"{function.name}() takes no variable here", plain.at)

@@ -7,6 +7,8 @@ from typing import Any
 
 from infra.local.clock import Clock
 from infra.local.iot.rules.cases import result_of
+from infra.local.iot.rules.compiler import Outcome
+from infra.local.iot.rules.context import BEYOND, Context
 from infra.local.iot.rules.engine import RulesEngine, Run
 
 KEPT = 1_000
@@ -64,4 +66,11 @@ def _record(run: Run) -> Iterator[tuple[str, Any]]:
         },
     }
     yield "context", {name: value for name, value in seen.items() if value}
-    yield "answer", {**result_of(run.outcome, context), "actions": list(run.actions)}
+    yield "answer", {**_shown(run.outcome, context), "actions": list(run.actions)}
+
+
+def _shown(outcome: Outcome, context: Context) -> dict[str, Any]:
+    try:
+        return result_of(outcome, context)
+    except BEYOND as error:  # passed on as bytes, but not to be written out
+        return {"error": f"Not shown: {error}"}

@@ -76,10 +76,13 @@ _DECIDED = """\
 `a AS b.c` gives `{"b": {"c": …}}`; an item that is neither a path nor a function needs AS.
 A trailing comma in SELECT, arrays and objects is accepted: AWS's own samples carry one.
 `bitnot` is two's complement, `concat` returns its only argument as it is, `get` on a string counts from 0, a negative \
-Decimal is cast to Int by rounding down: the page contradicts itself about these.
+Decimal is cast to Int by rounding down, `round` goes half away from zero, `bitnot` of what is no number is Undefined, \
+a String is cast to String as it is: the page contradicts itself about these.
 In SQL 2016-03-23 a whole Decimal leaves as an Int (10.0 as 10); until then it is a Decimal to the operators.
 `SELECT *` with other items gives a payload that is not JSON as base64, under `payload`.
 The version `beta` is served as 2016-03-23.
+What a statement itself cannot do (read a shadow, end in time) goes to the error action; the page on errors speaks of \
+actions only.
 Nested SELECTs look at 100,000 rows a message; beyond that the error action runs.
 Basic Ingest does not ask whether the rest of the topic matches FROM.
 """.splitlines()
