@@ -80,6 +80,10 @@ class Generator:
         arguments = [self.expression(depth, names) for _ in range(count)]
         if function.name in ("encode", "decode"):
             arguments[1] = tree.Literal("base64")
+        if function.name == "transform":
+            arguments[0] = tree.Literal(self.dice.choice(("enrichArray", "other")))
+        if function.name == "get_thing_shadow":
+            arguments[-1] = tree.Literal("arn:aws:iam::123456789012:role/r")
         return tree.Call(function.name, tuple(arguments))
 
     def _binary(self, depth: int, names: tuple[str, ...]) -> tree.Expression:
