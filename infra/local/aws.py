@@ -11,10 +11,12 @@ Corrections, each held by a contract test that fails when moto changes (DynamoDB
 - **long polls**: moto waits inside ``ReceiveMessage``; here the wait is a coroutine and the thread stays free.
 - **S3 objects of a form's type**: moto takes the body for a form and stores nothing; here they become octet streams.
 - **S3 bucket policies**: moto ignores conditions; here ``aws:SecureTransport`` is true, as loopback stands for TLS.
-- **S3 notifications to Lambda**: moto runs the function inside the upload; here the event goes to a callback, whole.
+- **S3 notifications**: moto runs the function inside the upload, asks no policy, tells an upload of parts twice and a
+  deletion where versions are kept not at all; here the event goes to a callback, whole (see ``aws_s3``).
 """
 
 import asyncio
+import functools
 import importlib
 import json
 import logging
@@ -36,6 +38,7 @@ from botocore.compat import HTTPHeaders
 from botocore.exceptions import ClientError
 from botocore.model import OperationNotFoundError
 
+from infra.local import aws_s3
 from infra.local.clock import Clock
 from infra.local.config import ACCOUNT_ID, Settings
 from infra.local.refusals import refuse
@@ -149,6 +152,7 @@ class Moto:
         self._queues_changed = asyncio.Event()
         self._polling = True
         self._s3_callback: S3Callback = lambda arn, _event: _log.warning("nobody takes S3's event for %s", arn)
+        self._s3_admits: Callable[[str, str], bool] = lambda _function_arn, _bucket_arn: True
 
     async def start(self) -> None:
         """Take S3's events in the running loop."""
@@ -157,7 +161,8 @@ class Moto:
         def send(function_arn: str, event: dict[str, Any]) -> None:
             loop.call_soon_threadsafe(self._s3_callback, function_arn, event)
 
-        await self._run(_correct_s3, send)
+        port = aws_s3.Port(send=send, admits=self._s3_admits, now=moto_time.unix_time)
+        await self._run(_correct_s3, port)
 
     async def warm_up(self) -> None:
         """Load what moto and botocore load at the first call of each service, so that nobody has to wait for it."""
@@ -173,9 +178,12 @@ class Moto:
         """Let the call that runs finish; drop the others."""
         self._thread.shutdown(wait=True, cancel_futures=True)
 
-    def on_s3_event(self, callback: S3Callback) -> None:
-        """Send S3's events for Lambda functions to ``callback``."""
-        self._s3_callback = callback
+    def on_s3_event(self, callback: S3Callback, admits: Callable[[str, str], bool]) -> None:
+        """Send S3's events for Lambda functions to ``callback``; before ``start``.
+
+        ``admits`` is asked, in moto's thread, whether a function's policy lets S3 call it for a bucket.
+        """
+        self._s3_callback, self._s3_admits = callback, admits
 
     async def handle(self, request: Request) -> Response:
         """Answer one request from outside."""
@@ -356,45 +364,12 @@ def _receive_wait_s(region: str, queue_url: str) -> float:
     return float(queue.receive_message_wait_time_seconds or 0) if queue else 0
 
 
-def _under_tls(policy: bytes) -> bytes:
-    """Return what of a bucket policy holds for who comes by TLS; moto judges that without conditions."""
-    found, without_tls = json.loads(policy), {"Bool": {"aws:SecureTransport": "false"}}
-    kept = [each for each in found["Statement"] if each.get("Condition") != without_tls]
-    if unknown := [each["Condition"] for each in kept if "Condition" in each]:
-        from moto.s3.exceptions import S3ClientError
+@functools.cache
+def _s3_correction() -> aws_s3.Correction:
+    from moto.s3 import exceptions, models, notifications
 
-        raise S3ClientError("NotEmulated", f"not emulated: the condition {json.dumps(unknown[0])} of a bucket policy")
-    return json.dumps({**found, "Statement": kept}).encode()
+    return aws_s3.Correction(models, notifications, exceptions.S3ClientError)
 
 
-def _correct_s3(send: S3Callback) -> None:
-    """Send the events for functions out, completed with what moto leaves out.
-
-    (S3 user guide: Event message structure). ``responseElements`` and addresses are made up: nobody compares them.
-    """
-    from moto.s3 import notifications
-    from moto.s3.models import FakeBucket
-
-    judge = FakeBucket.get_permission
-
-    def get_permission(self: Any, action: str, resource: str) -> Any:
-        stored = self.policy
-        self.policy = stored and _under_tls(stored)
-        try:
-            return judge(self, action, resource)
-        finally:
-            self.policy = stored
-
-    FakeBucket.get_permission = get_permission  # type: ignore[method-assign]  # a correction
-
-    def invoke(_account_id: str, event: dict[str, Any], function_arn: str, _region: str) -> None:
-        for record in event["Records"]:
-            record["userIdentity"] = {"principalId": f"AWS:{ACCOUNT_ID}"}
-            record["requestParameters"] = {"sourceIPAddress": "127.0.0.1"}
-            record["responseElements"] = {"x-amz-request-id": "0" * 16, "x-amz-id-2": "0" * 64}
-            record["s3"]["bucket"]["ownerIdentity"] = {"principalId": ACCOUNT_ID}
-            record["s3"]["object"]["key"] = record["s3"]["object"]["key"].replace("%2F", "/")
-            record["s3"]["object"]["sequencer"] = f"{int(moto_time.unix_time() * 1e6):018X}"
-        send(function_arn, event)
-
-    notifications._invoke_awslambda = invoke  # type: ignore[assignment]  # noqa: SLF001 - other names, same places
+def _correct_s3(port: aws_s3.Port) -> None:
+    _s3_correction().port = port

@@ -220,6 +220,8 @@ _SPECIAL: Mapping[tuple[str, str], Callable[[Request, Mapping[str, Any]], Iterat
 
 # ---- Lambda
 
+_PARTIAL_ARN = re.compile(r"^(?:[a-z]{2}(?:-[a-z]+)+-\d:)?(?:\d{12}:)?(?:function:)?")
+"""What may stand before a function's name. ("Invoke": FunctionName)."""
 _INVOCATION = re.compile(r"/2015-03-31/functions/([^/]+)/invocations")
 
 
@@ -230,8 +232,7 @@ def _lambda(request: Request, _hash_key: HashKey) -> Iterator[Ask]:
     name = unquote(found[1])
     qualifier = parse_qs(request.query).get("Qualifier", [""])[0]
     if not name.startswith("arn:"):
-        # "{account}:function:{name}" and "{name}:{qualifier}" are names as well.
-        name = build_arn("lambda", request.region, f"function:{name.rpartition('function:')[2]}")
+        name = build_arn("lambda", request.region, f"function:{_PARTIAL_ARN.sub('', name)}")
     yield Ask(action="lambda:InvokeFunction", resource=f"{name}:{qualifier}" if qualifier else name)
 
 

@@ -205,12 +205,19 @@ class Functions:
 
     def on_s3_event(self, function_arn: str, event: Mapping[str, Any]) -> None:
         """Take an event that S3 sends to a function; S3 retries nothing itself, the queue here does."""
-        bucket_arn = event["Records"][0]["s3"]["bucket"]["arn"]
-        caller = Caller(arn="s3.amazonaws.com", kind="service", source_arn=bucket_arn)
+        caller = _s3(event["Records"][0]["s3"]["bucket"]["arn"])
         try:
             self.enqueue(function_arn, json.dumps(event, default=str).encode(), caller=caller)
         except LambdaError as error:
             _log.warning("S3's event for %s was refused: %s", function_arn, error)
+
+    def admits_s3(self, function_arn: str, bucket_arn: str) -> bool:
+        """Say whether a function is there and its policy lets S3 call it for a bucket."""
+        try:
+            self.admit(function_arn, b"{}", _s3(bucket_arn), None, MAX_ASYNC_PAYLOAD_BYTES)
+        except LambdaError:
+            return False
+        return True
 
     def admit(self, reference: str, payload: bytes, caller: Caller, qualifier: str | None, limit_bytes: int) -> Target:
         """Return what is to run, once it exists, the caller may and the payload is one."""
@@ -378,6 +385,10 @@ class Functions:
         if offset_s := self._shifts.current()[0]:
             environment[OFFSET_VARIABLE] = str(offset_s)
         return environment
+
+
+def _s3(bucket_arn: str) -> Caller:
+    return Caller(arn="s3.amazonaws.com", kind="service", source_arn=bucket_arn)
 
 
 def _no_constant(name: str) -> None:

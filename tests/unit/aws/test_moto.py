@@ -38,7 +38,8 @@ def test_moto_is_the_one_that_the_corrections_were_written_for():
 
 async def test_s3_tells_functions_in_aws_own_shape_and_does_not_wait_for_them(moto):
     events = asyncio.Queue()
-    moto.on_s3_event(lambda arn, event: events.put_nowait((arn, event)))
+    moto.on_s3_event(lambda arn, event: events.put_nowait((arn, event)), lambda _function, _bucket: True)
+    await moto.start()
     await moto.call("s3", "create_bucket", Bucket="pictures")
     rule = {
         "LambdaFunctionArn": FUNCTION,
@@ -66,6 +67,54 @@ async def test_s3_tells_functions_in_aws_own_shape_and_does_not_wait_for_them(mo
     expected = {"userIdentity", "requestParameters", "responseElements", "eventSource", "awsRegion", "eventVersion"}
     assert expected <= record.keys()
     assert events.empty()
+
+
+async def test_s3_tells_of_an_upload_in_parts_once_and_of_versions(moto):
+    events = asyncio.Queue()
+    moto.on_s3_event(lambda _arn, event: events.put_nowait(event["Records"][0]), lambda _function, _bucket: True)
+    await moto.start()
+    bucket = {"Bucket": "parts"}
+    await moto.call("s3", "create_bucket", **bucket)
+    versioned = {"VersioningConfiguration": {"Status": "Enabled"}}
+    await moto.call("s3", "put_bucket_versioning", **bucket, **versioned)
+    rule = {"LambdaFunctionArn": FUNCTION, "Events": ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"]}
+    configuration = {"NotificationConfiguration": {"LambdaFunctionConfigurations": [rule]}}
+    await moto.call("s3", "put_bucket_notification_configuration", **bucket, **configuration)
+    key = {**bucket, "Key": "a"}
+    upload = {**key, "UploadId": (await moto.call("s3", "create_multipart_upload", **key))["UploadId"]}
+    part = await moto.call("s3", "upload_part", **upload, PartNumber=1, Body=b"12345")
+    parts = {"MultipartUpload": {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}}
+    await moto.call("s3", "complete_multipart_upload", **upload, **parts)
+    marker = await moto.call("s3", "delete_object", **key)
+    await moto.call("s3", "delete_object", **key, VersionId=marker["VersionId"])
+
+    told = [await asyncio.wait_for(events.get(), 5) for _ in range(3)]
+
+    assert events.empty()
+    assert [record["eventName"] for record in told] == [
+        "ObjectCreated:CompleteMultipartUpload", "ObjectRemoved:DeleteMarkerCreated", "ObjectRemoved:Delete",
+    ]  # fmt: skip
+    created, marked, deleted = (record["s3"]["object"] for record in told)
+    assert created.keys() == {"key", "size", "eTag", "versionId", "sequencer"}
+    assert marked.keys() == {"key", "eTag", "versionId", "sequencer"}
+    assert deleted.keys() == {"key", "versionId", "sequencer"}
+    assert marked["versionId"] == deleted["versionId"] == marker["VersionId"]
+
+
+async def test_s3_refuses_a_function_whose_policy_does_not_let_it_in(moto):
+    asked = []
+    moto.on_s3_event(lambda _arn, _event: None, lambda *arns: bool(asked.append(arns)))
+    await moto.start()
+    await moto.call("s3", "create_bucket", Bucket="closed")
+    rule = {"LambdaFunctionArn": FUNCTION, "Events": ["s3:ObjectCreated:*"]}
+    configuration = {"LambdaFunctionConfigurations": [rule]}
+    with pytest.raises(ClientError, match="Unable to validate the following destination configurations"):
+        await moto.call(
+            "s3", "put_bucket_notification_configuration", Bucket="closed", NotificationConfiguration=configuration
+        )
+    assert asked == [(FUNCTION, "arn:aws:s3:::closed")]
+    kept = await moto.call("s3", "get_bucket_notification_configuration", Bucket="closed")
+    assert "LambdaFunctionConfigurations" not in kept
 
 
 async def test_visibility_follows_the_clock_and_so_do_delays(moto, clock):
