@@ -79,7 +79,7 @@ class HttpApi:
     async def start(self) -> int:
         """Open the port and return it: ``Ports.http_api``, or one of the system's choice where that is 0."""
         app = web.Application(client_max_size=MAX_BODY_BYTES)
-        app.router.add_route("*", "/{path:.*}", self._serve)
+        app.router.add_route("*", r"/{path:[\s\S]*}", self._serve)  # a path may hold a line break, percent-encoded
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self._settings.ports.http_api)

@@ -40,7 +40,7 @@ def build_app(services: Mapping[str, Handler], *, secret: str) -> web.Applicatio
         return _dump(await _answer(services.get(service), request))
 
     app = web.Application(client_max_size=MAX_BODY_BYTES)
-    app.router.add_route("*", "/{path:.*}", serve)
+    app.router.add_route("*", r"/{path:[\s\S]*}", serve)  # a path may hold a line break, percent-encoded
     return app
 
 
