@@ -6,6 +6,8 @@ FieldlineError
 ├── ForbiddenError           you may see it, but not do this
 ├── NotFoundError            it is not there, or not yours; nobody can tell which
 ├── ConflictError            the state moved under you, or forbids this: read again, then decide
+│   └── UnderWayError        the same call is being answered at this moment: wait, then send it again
+├── KeyReusedError           the idempotency key was used for another call: take a new one
 ├── PreconditionFailedError  the version you named is not the current one: read again, then retry
 ├── TooManyError             a limit is reached: wait, or give something back
 └── UnavailableError         something we depend on did not answer: retry the same call
@@ -79,6 +81,20 @@ class ConflictError(FieldlineError):
         super().__init__(message)
         self.details = details or {}
         """What the caller needs to decide, such as both sides of the conflict."""
+
+
+class UnderWayError(ConflictError):
+    """The same call, by its idempotency key, is being answered at this moment: wait, then send it again."""
+
+    code = "under-way"
+    retryable = True
+
+
+class KeyReusedError(FieldlineError):
+    """The idempotency key was used for another call: a new call takes a new key."""
+
+    code = "key-reused"
+    status = 422
 
 
 class PreconditionFailedError(FieldlineError):

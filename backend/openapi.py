@@ -14,7 +14,7 @@ from typing import Any
 from marshmallow import Schema, fields, missing, validate
 
 from backend import handlers
-from backend.runtime.http import ETAG_METHODS, PROBLEM, Route, Routes
+from backend.runtime.http import PROBLEM, Route, Routes
 from backend.schemas.base import Instant
 
 DOCUMENT = Path(__file__).parent / "openapi.json"
@@ -27,7 +27,9 @@ PROBLEMS = {
     "409": "The state moved, or forbids this: read again, then decide.",
     "412": "The version in `If-Match` is not the current one: read again, then retry.",
     "413": "The request is too large.",
+    "422": "The `Idempotency-Key` was used for another call: take a new one.",
     "429": "A limit is reached: wait, then retry.",
+    "431": "The address and the headers are too long together; API Gateway takes 10,240 bytes.",
     "500": "Something is wrong on our side.",
     "503": "Something we depend on did not answer: send the same call again.",
 }
@@ -114,7 +116,7 @@ def _operation(route: Route, tag: str, schemas: dict[str, Any]) -> dict[str, Any
         "operationId": route.run.__name__,
         "tags": [tag],
         "summary": first.rstrip("."),
-        "parameters": [*_path_parameters(path), *_query_parameters(route, schemas), *_header_parameters(method)],
+        "parameters": [*_path_parameters(path), *_query_parameters(route, schemas), *_header_parameters(method, route)],
         "responses": {str(route.status): _success(route, schemas)},
     }
     if rest.strip():
@@ -150,11 +152,11 @@ def _query_parameters(route: Route, schemas: dict[str, Any]) -> list[dict[str, A
     return parameters
 
 
-def _header_parameters(method: str) -> list[dict[str, Any]]:
+def _header_parameters(method: str, route: Route) -> list[dict[str, Any]]:
     if method == "POST":
         text = "The same call with the same key has one effect and one answer, for a day."
         return [{"name": "Idempotency-Key", "in": "header", "description": text, "schema": {"type": "string"}}]
-    if method in ETAG_METHODS:
+    if route.versioned:
         text = "The `ETag` of the version this is based on."
         return [{"name": "If-Match", "in": "header", "description": text, "schema": {"type": "string"}}]
     return []

@@ -1,12 +1,17 @@
 """Answers already given, on DynamoDB."""
 
 import json
+import time
 from datetime import datetime
 
 from backend.adapters.dynamo import translated
 from backend.domain.idempotency import LIFETIME, UNDER_WAY, Answered
-from backend.errors import ConflictError
+from backend.errors import ConflictError, KeyReusedError, UnderWayError
 from backend.models.people import AnswersModel
+
+LOOKS = 10
+PAUSE_S = 0.2
+"""Two seconds in all: longer than calls take, shorter than anybody waits."""
 
 
 class DynamoIdempotency:
@@ -16,26 +21,22 @@ class DynamoIdempotency:
         AnswersModel.bind(table)
 
     def begin(self, user: str, key: str, fingerprint: str, now: datetime) -> Answered | None:
-        """Return the answer given to this call before; None if it is now ours to answer."""
-        now_s = int(now.timestamp())
-        row = AnswersModel(
-            user,
-            key,
-            fingerprint=fingerprint,
-            begun_at=now_s,
-            expires_at=now_s + int(LIFETIME.total_seconds()),
-        )
-        stopped = AnswersModel.status.does_not_exist() & (
-            AnswersModel.begun_at < now_s - int(UNDER_WAY.total_seconds())
-        )
-        # TTL deletes when it pleases: what has expired counts as gone.
-        free = AnswersModel.user.does_not_exist() | stopped | (AnswersModel.expires_at <= now_s)
-        try:
-            with translated():
-                row.save(free)
-        except ConflictError:
-            return self._told(user, key, fingerprint)
-        return None
+        """Return the answer given to this call before, waiting a little for one that is being given; None: it is ours.
+
+        (IETF draft "The Idempotency-Key HTTP Header Field": 422 for a key used otherwise, 409 while under way.)
+        """
+        for _ in range(LOOKS):
+            if self._take(user, key, fingerprint, now):
+                return None
+            row = self._find(user, key)
+            if row is None:
+                continue  # it was abandoned just now: it is anybody's again
+            if row.fingerprint != fingerprint:
+                raise KeyReusedError("The idempotency key was used for another call: take a new one.")
+            if row.status is not None:
+                return Answered(status=int(row.status), body=row.body or "", headers=json.loads(row.headers or "{}"))
+            time.sleep(PAUSE_S)
+        raise UnderWayError("The same call is being answered: wait, then send it again.")
 
     def finish(self, user: str, key: str, answered: Answered) -> None:
         """Keep the answer."""
@@ -59,14 +60,32 @@ class DynamoIdempotency:
             for row in AnswersModel.query(user, attributes_to_get=["user", "key"]):
                 batch.delete(row)
 
-    def _told(self, user: str, key: str, fingerprint: str) -> Answered | None:
+    @staticmethod
+    def _take(user: str, key: str, fingerprint: str, now: datetime) -> bool:
+        now_s = int(now.timestamp())
+        row = AnswersModel(
+            user,
+            key,
+            fingerprint=fingerprint,
+            begun_at=now_s,
+            expires_at=now_s + int(LIFETIME.total_seconds()),
+        )
+        stopped = AnswersModel.status.does_not_exist() & (
+            AnswersModel.begun_at < now_s - int(UNDER_WAY.total_seconds())
+        )
+        # TTL deletes when it pleases: what has expired counts as gone.
+        free = AnswersModel.user.does_not_exist() | stopped | (AnswersModel.expires_at <= now_s)
+        try:
+            with translated():
+                row.save(free)
+        except ConflictError:
+            return False
+        return True
+
+    @staticmethod
+    def _find(user: str, key: str) -> AnswersModel | None:
         with translated():
             try:
-                row = AnswersModel.get(user, key, consistent_read=True)
+                return AnswersModel.get(user, key, consistent_read=True)
             except AnswersModel.DoesNotExist:
-                raise ConflictError("The same call was just abandoned: send it again.") from None
-        if row.fingerprint != fingerprint:
-            raise ConflictError("The idempotency key was used for another call.")
-        if row.status is None:
-            raise ConflictError("The same call is being answered: wait, then send it again.")
-        return Answered(status=int(row.status), body=row.body or "", headers=json.loads(row.headers or "{}"))
+                return None

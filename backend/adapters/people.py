@@ -185,7 +185,13 @@ def invitation_members(invitation: Invitation) -> list[str]:
 
 def load_membership(item: MembershipsModel) -> Membership:
     """Return a row as a membership."""
-    return Membership(subject=item.subject, user=name_of(item.member), role=Role(item.role), since=item.since)
+    return Membership(
+        subject=item.subject,
+        user=name_of(item.member),
+        role=Role(item.role),
+        since=item.since,
+        version=int(item.version or 1),
+    )
 
 
 def load_invitation(item: MembershipsModel) -> Invitation:

@@ -111,7 +111,13 @@ def _(change: RemoveRoom, transaction: TransactWrite) -> None:
 @write.register
 def _(change: PutMembership, transaction: TransactWrite) -> None:
     member = change.membership
-    row = MembershipsModel(member.subject, user_subject(member.user), role=member.role.value, since=member.since)
+    row = MembershipsModel(
+        member.subject,
+        user_subject(member.user),
+        role=member.role.value,
+        since=member.since,
+        version=member.version,
+    )
     transaction.save(row)
 
 

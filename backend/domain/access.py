@@ -59,6 +59,8 @@ class Membership:
     user: str
     role: Role
     since: datetime
+    version: int = 1
+    """Moves with the role, so that it can be changed from what was read and from nothing else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

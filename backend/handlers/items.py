@@ -41,7 +41,7 @@ def get_item(request: Request) -> Any:
     return bootstrap.item_book().get(request.caller, request.path["table"], request.path["item"])
 
 
-@routes.add("PUT /v1/items/{table}/{item}", body=ItemBody, answer=ItemDocument)
+@routes.add("PUT /v1/items/{table}/{item}", body=ItemBody, answer=ItemDocument, versioned=True)
 def put_item(request: Request) -> Any:
     """Write an item; `If-Match` names the version it is based on, `"0"` one that must not exist."""
     item = bootstrap.item_book().put(
@@ -50,7 +50,7 @@ def put_item(request: Request) -> Any:
     return Answer(document=item)
 
 
-@routes.add("DELETE /v1/items/{table}/{item}", answer=None)
+@routes.add("DELETE /v1/items/{table}/{item}", answer=None, versioned=True)
 def remove_item(request: Request) -> None:
     """Delete an item; my other apps learn of it by `since`."""
     bootstrap.item_book().remove(request.caller, request.path["table"], request.path["item"], version=request.version)

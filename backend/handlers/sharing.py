@@ -41,13 +41,15 @@ def device_members(request: Request) -> Any:
 def change_device_member(request: Request) -> Any:
     """Change what a member is to a device."""
     subject = device_subject(request.path["thing"])
-    return bootstrap.sharing().change_role(request.caller, subject, request.path["user"], request.body["role"])
+    user, role = request.path["user"], request.body["role"]
+    return bootstrap.sharing().change_role(request.caller, subject, user, role, version=request.version)
 
 
-@routes.add("DELETE /v1/devices/{thing}/members/{user}", answer=None)
+@routes.add("DELETE /v1/devices/{thing}/members/{user}", answer=None, versioned=True)
 def remove_device_member(request: Request) -> None:
     """End a membership of a device: somebody's, or my own."""
-    bootstrap.sharing().remove(request.caller, device_subject(request.path["thing"]), request.path["user"])
+    subject = device_subject(request.path["thing"])
+    bootstrap.sharing().remove(request.caller, subject, request.path["user"], version=request.version)
 
 
 @routes.add("GET /v1/rooms/{room}/members", answer=MembersPage)
@@ -60,13 +62,15 @@ def room_members(request: Request) -> Any:
 def change_room_member(request: Request) -> Any:
     """Change what a member is to a room."""
     subject = room_subject(request.path["room"])
-    return bootstrap.sharing().change_role(request.caller, subject, request.path["user"], request.body["role"])
+    user, role = request.path["user"], request.body["role"]
+    return bootstrap.sharing().change_role(request.caller, subject, user, role, version=request.version)
 
 
-@routes.add("DELETE /v1/rooms/{room}/members/{user}", answer=None)
+@routes.add("DELETE /v1/rooms/{room}/members/{user}", answer=None, versioned=True)
 def remove_room_member(request: Request) -> None:
     """End a membership of a room: somebody's, or my own."""
-    bootstrap.sharing().remove(request.caller, room_subject(request.path["room"]), request.path["user"])
+    subject = room_subject(request.path["room"])
+    bootstrap.sharing().remove(request.caller, subject, request.path["user"], version=request.version)
 
 
 @routes.add("POST /v1/invitations", body=OfferDocument, answer=InvitedDocument, status=CREATED)
@@ -142,10 +146,10 @@ def rename_room(request: Request) -> Any:
     return _room(granted)
 
 
-@routes.add("DELETE /v1/rooms/{room}", answer=None)
+@routes.add("DELETE /v1/rooms/{room}", answer=None, versioned=True)
 def remove_room(request: Request) -> None:
     """End a room; its devices stay mine, and those it was shared with no longer see them."""
-    bootstrap.room_book().remove(request.caller, request.path["room"])
+    bootstrap.room_book().remove(request.caller, request.path["room"], version=request.version)
 
 
 @routes.add("GET /v1/rooms/{room}/devices", query=PageQuery, answer=DevicesPage)

@@ -298,7 +298,8 @@ class Idempotency(Protocol):
         """Return the answer given to this call before; None if it is now ours to answer.
 
         Raises:
-            ConflictError: the key was used for another call, or the same call is being answered at this moment.
+            KeyReusedError: the key was used for another call.
+            UnderWayError: the same call is being answered, and is not done within a moment.
         """
 
     def finish(self, user: str, key: str, answered: Answered) -> None:

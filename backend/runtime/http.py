@@ -11,7 +11,7 @@ from typing import Any
 from marshmallow import Schema
 
 from backend.domain.access import Caller
-from backend.domain.idempotency import MAX_KEY_LENGTH, Answered
+from backend.domain.idempotency import MAX_KEPT_BYTES, MAX_KEY_LENGTH, Answered
 from backend.domain.paging import dump_cursor, load_cursor
 from backend.errors import (
     ConflictError,
@@ -30,7 +30,7 @@ MAX_PATH_PARAMETER_LENGTH = 256
 PROBLEM = "application/problem+json"
 ETAG = re.compile(r'"(\d{1,15})"\Z')
 IDEMPOTENCY_KEY = "idempotency-key"
-ETAG_METHODS = ("PATCH", "PUT", "DELETE")
+IF_MATCH = "if-match"
 NO_CONTENT = 204
 SERVER_ERROR = 500
 
@@ -55,7 +55,7 @@ class Request:
         Raises:
             PreconditionFailedError: it names something that is no version of ours.
         """
-        wanted = self.headers.get("if-match", "*").strip()
+        wanted = self.headers.get(IF_MATCH, "*").strip()
         if wanted == "*":
             return None
         found = ETAG.match(wanted)
@@ -97,6 +97,8 @@ class Route:
     query: type[Schema] | None = None
     body: type[Schema] | None = None
     status: int = 200
+    versioned: bool = False
+    """Whether ``If-Match`` is looked at."""
 
 
 class Routes:
@@ -116,12 +118,25 @@ class Routes:
         query: type[Schema] | None = None,
         body: type[Schema] | None = None,
         status: int = 200,
+        versioned: bool = False,
     ) -> Callable[[Callable[[Request], Any]], Callable[[Request], Any]]:
-        """Return a decorator that makes a function the way to answer a route; its docstring goes into the OpenAPI."""
+        """Return a decorator that makes a function the way to answer a route; its docstring goes into the OpenAPI.
+
+        Args:
+            key: as API Gateway writes it.
+            answer: the schema of what comes out; None where there is nothing to say but that it is done.
+            query: the schema of the query.
+            body: the schema of the body.
+            status: of success, where something comes out.
+            versioned: the route goes by ``request.version``; every PATCH does.
+        """
 
         def decorate(run: Callable[[Request], Any]) -> Callable[[Request], Any]:
             shown = status if answer else NO_CONTENT
-            self.by_key[key] = Route(key=key, run=run, answer=answer, query=query, body=body, status=shown)
+            by_version = versioned or key.startswith("PATCH ")
+            self.by_key[key] = Route(
+                key=key, run=run, answer=answer, query=query, body=body, status=shown, versioned=by_version
+            )
             return run
 
         return decorate
@@ -162,6 +177,9 @@ class Routes:
         except Exception:
             store.abandon(caller.user, key)
             raise
+        if len(answer["body"].encode()) > MAX_KEPT_BYTES:
+            store.abandon(caller.user, key)
+            return answer
         store.finish(
             caller.user, key, Answered(status=answer["statusCode"], body=answer["body"], headers=answer["headers"])
         )
@@ -175,13 +193,16 @@ class Routes:
         if any(len(value) > MAX_PATH_PARAMETER_LENGTH or not value.isprintable() for value in path.values()):
             raise NotFoundError("There is nothing of that name.")
         asked = event.get("queryStringParameters") or {}
+        headers = event.get("headers") or {}
+        if not route.versioned and _unsafe(route.key) and headers.get(IF_MATCH, "*").strip() != "*":
+            raise PreconditionFailedError("This has no versions: send it without If-Match.")
         request = Request(
             caller=caller,
             route=route.key,
             path=path,
             query=load(route.query(), dict(asked)) if route.query else {},
             body=load(route.body(), load_json(_body(event))) if route.body else None,
-            headers=event.get("headers") or {},
+            headers=headers,
         )
         result = route.run(request)
         answer = result if isinstance(result, Answer) else Answer(document=result, status=route.status)
@@ -217,6 +238,10 @@ def _dump(status: int, document: Any, headers: Mapping[str, str]) -> dict[str, A
         "headers": {"content-type": "application/json", "cache-control": "no-store", **headers},
         "body": json.dumps(document, separators=(",", ":"), ensure_ascii=False),
     }
+
+
+def _unsafe(key: str) -> bool:
+    return not key.startswith(("GET ", "POST "))
 
 
 def _idempotency_key(event: Mapping[str, Any]) -> str | None:

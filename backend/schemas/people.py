@@ -67,6 +67,7 @@ class MemberDocument(Document):
     user = fields.String()
     role = role_field()
     since = fields.AwareDateTime()
+    version = fields.Integer()
 
 
 class MembersPage(Document):

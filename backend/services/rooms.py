@@ -82,9 +82,15 @@ class RoomBook:
         )
         return replace(granted, room=changed)
 
-    def remove(self, caller: Caller, room: str) -> None:
-        """End a room; its devices stay with their owner, and those it was shared with no longer see them."""
+    def remove(self, caller: Caller, room: str, *, version: int | None = None) -> None:
+        """End a room; its devices stay with their owner, and those it was shared with no longer see them.
+
+        Raises:
+            PreconditionFailedError: ``version`` is given and is not the current one.
+        """
         found = self._access.room(caller, room, Action.MANAGE).room
+        if version is not None and version != found.version:
+            raise PreconditionFailedError(f"The room is at version {found.version}.")
         subject = room_subject(room)
         while things := self._rooms.things_in(room, limit=MAX_DEVICES_AT_ONCE, after=None).items:
             moved = [device for device in self._devices.find_many(things).values() if device.room == room]

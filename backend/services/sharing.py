@@ -28,7 +28,14 @@ from backend.domain.changes import (
     RemoveMembership,
 )
 from backend.domain.telemetry import epoch_ms
-from backend.errors import ConflictError, ForbiddenError, NotFoundError, TooManyError, invalid
+from backend.errors import (
+    ConflictError,
+    ForbiddenError,
+    NotFoundError,
+    PreconditionFailedError,
+    TooManyError,
+    invalid,
+)
 from backend.ports import Clock, Devices, Dice, Invitations, Memberships, Profiles, Rooms, Store
 from backend.services.access import Access
 from backend.services.trail import Trail
@@ -170,34 +177,48 @@ class Sharing:
         self._see(caller, subject)
         return self._memberships.of_subject(subject)
 
-    def change_role(self, caller: Caller, subject: str, user: str, role: Role) -> Membership:
-        """Change what a member is; never the owner, and never to owner: that is a handing over."""
+    def change_role(self, caller: Caller, subject: str, user: str, role: Role, *, version: int | None) -> Membership:
+        """Change what a member is; never the owner, and never to owner: that is a handing over.
+
+        Raises:
+            PreconditionFailedError: ``version`` is given and is not the current one.
+        """
         self._manage(caller, subject)
-        member = self._memberships.find(subject, user)
-        if member is None:
-            raise NotFoundError("There is no such member.")
+        touch = self._touch(subject)  # before the member is read: whoever changes members meanwhile moves it
+        member = self._member(subject, user, version)
         if Role.OWNER in {member.role, role}:
             raise ConflictError("Ownership changes by invitation only.")
-        changed = replace(member, role=role)
+        changed = replace(member, role=role, version=member.version + 1)
         note = self._trail.note(
             caller, subject, "changed a role", before={"role": member.role}, after={"role": role}, about=user
         )
-        self._store.commit(self._touch(subject), PutMembership(membership=changed), note)
+        self._store.commit(touch, PutMembership(membership=changed), note)
         return changed
 
-    def remove(self, caller: Caller, subject: str, user: str) -> None:
-        """End a membership: one's own, or, for those who manage it, anybody's but the owner's."""
+    def remove(self, caller: Caller, subject: str, user: str, *, version: int | None = None) -> None:
+        """End a membership: one's own, or, for those who manage it, anybody's but the owner's.
+
+        Raises:
+            PreconditionFailedError: ``version`` is given and is not the current one.
+        """
         if user == caller.user:
             self._see(caller, subject)
         else:
             self._manage(caller, subject)
-        member = self._memberships.find(subject, user)
-        if member is None:
-            raise NotFoundError("There is no such member.")
+        touch = self._touch(subject)
+        member = self._member(subject, user, version)
         if member.role is Role.OWNER:
             raise ConflictError("The owner cannot leave: release it, or hand it over.")
         note = self._trail.note(caller, subject, "removed a member", before={"role": member.role}, about=user)
-        self._store.commit(self._touch(subject), RemoveMembership(subject=subject, user=user), note)
+        self._store.commit(touch, RemoveMembership(subject=subject, user=user), note)
+
+    def _member(self, subject: str, user: str, version: int | None) -> Membership:
+        member = self._memberships.find(subject, user)
+        if member is None:
+            raise NotFoundError("There is no such member.")
+        if version is not None and version != member.version:
+            raise PreconditionFailedError(f"The member is at version {member.version}.")
+        return member
 
     def _offered(self, caller: Caller, code: str | None, invitation: str | None) -> Invitation:
         found = self._invitations.find(invitation_id(code) if code else invitation or "")

@@ -27,6 +27,10 @@ from infra.local.wire import Request, Response
 
 MAX_BODY_BYTES = 10 * 1024 * 1024
 """Of a request ("Quotas for configuring and running an HTTP API"); a function takes 6 MB of event."""
+MAX_HEAD_BYTES = 10_240
+"""Of the request line and the headers' values together (the same page); the answer beyond it was never seen on AWS."""
+READABLE_BYTES = 65_536
+"""What is read at all, so that it can be refused as AWS refuses it."""
 VARIABLE = re.compile(r"\$context\.([\w.]+)")
 
 _log = logging.getLogger(__name__)
@@ -80,7 +84,8 @@ class HttpApi:
         """Open the port and return it: ``Ports.http_api``, or one of the system's choice where that is 0."""
         app = web.Application(client_max_size=MAX_BODY_BYTES)
         app.router.add_route("*", r"/{path:[\s\S]*}", self._serve)  # a path may hold a line break, percent-encoded
-        self._runner = web.AppRunner(app, access_log=None)
+        readable = {"max_line_size": READABLE_BYTES, "max_field_size": READABLE_BYTES}
+        self._runner = web.AppRunner(app, access_log=None, **readable)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self._settings.ports.http_api)
         await site.start()
@@ -110,7 +115,9 @@ class HttpApi:
         raw_path = request.raw_path.partition("?")[0]
         api = self._find_api(request.headers.get("host", ""))
         stage = _stage_of(api, raw_path) if api else None
-        if api is None or stage is None:
+        if len(request.raw_path) + sum(map(len, request.headers.values())) > MAX_HEAD_BYTES:
+            answer = refuse(431, "Request Header Fields Too Large")
+        elif api is None or stage is None:
             answer = refuse(404, "Not Found")
         else:
             call = await self._read(request, api, stage, request_id)

@@ -257,3 +257,17 @@ async def test_the_control_plane_lists_what_was_imported(served: Served):
     assert (await served.control("GET", f"/v2/apis/{api_id}/stages/%24default"))[1]["stageName"] == "$default"
     assert (await served.control("DELETE", f"/v2/apis/{api_id}"))[0] == 204
     assert (await served.control("GET", f"/v2/apis/{api_id}"))[0] == 404
+
+
+async def test_a_head_that_is_too_long_is_refused_as_json(served: Served):
+    await served.load(document({"/x": {"get": operation()}}))
+    status, headers, body = await served.call("GET", "/x?q=" + "a" * 10_300)
+    assert (status, headers["content-type"]) == (431, "application/json")
+    assert json.loads(body) == {"message": "Request Header Fields Too Large"}
+    assert (await served.call("GET", "/x?q=" + "a" * 8_800))[0] == 200
+
+
+async def test_a_line_break_in_a_path_reaches_the_function(served: Served):
+    await served.load(document({"/x/{name}": {"get": {**operation(), "parameters": []}}}))
+    assert (await served.call("GET", "/x/a%0Ab"))[0] == 200
+    assert served.functions.events[-1][1]["pathParameters"] == {"name": "a\nb"}
