@@ -33,9 +33,10 @@ class DynamoIdempotency:
                 continue  # it was abandoned just now: it is anybody's again
             if row.fingerprint != fingerprint:
                 raise KeyReusedError("The idempotency key was used for another call: take a new one.")
-            if row.status is not None:
-                return Answered(status=int(row.status), body=row.body or "", headers=json.loads(row.headers or "{}"))
-            time.sleep(PAUSE_S)
+            if "status" not in row.attribute_values:
+                time.sleep(PAUSE_S)
+                continue
+            return Answered(status=int(row.status), body=row.body or "", headers=json.loads(row.headers or "{}"))
         raise UnderWayError("The same call is being answered: wait, then send it again.")
 
     def finish(self, user: str, key: str, answered: Answered) -> None:

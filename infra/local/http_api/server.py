@@ -84,8 +84,7 @@ class HttpApi:
         """Open the port and return it: ``Ports.http_api``, or one of the system's choice where that is 0."""
         app = web.Application(client_max_size=MAX_BODY_BYTES)
         app.router.add_route("*", r"/{path:[\s\S]*}", self._serve)  # a path may hold a line break, percent-encoded
-        readable = {"max_line_size": READABLE_BYTES, "max_field_size": READABLE_BYTES}
-        self._runner = web.AppRunner(app, access_log=None, **readable)
+        self._runner = web.AppRunner(app, access_log=None, max_line_size=READABLE_BYTES, max_field_size=READABLE_BYTES)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self._settings.ports.http_api)
         await site.start()
