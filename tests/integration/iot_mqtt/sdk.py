@@ -33,24 +33,44 @@ class Sdk5:
     v5 = True
 
     def __init__(
-        self, local, door, client_id, *, identity=None, custom=None, issued=None, will=None, expiry=None, clean=True
+        self,
+        local,
+        door,
+        client_id,
+        *,
+        identity=None,
+        custom=None,
+        issued=None,
+        will=None,
+        expiry=None,
+        clean=True,
+        keep_alive=60,
+        receive_maximum=None,
+        topic_aliasing_options=None,
     ):
         self.messages: queue.Queue = queue.Queue()
+        self.packets: queue.Queue = queue.Queue()
         self.connected: Future = Future()
         self.stopped: Future = Future()
         self.disconnected: queue.Queue = queue.Queue()
         session = m5.ClientSessionBehaviorType.CLEAN if clean else m5.ClientSessionBehaviorType.REJOIN_ALWAYS
-        packet = m5.ConnectPacket(client_id=client_id, keep_alive_interval_sec=60, session_expiry_interval_sec=expiry)
+        packet = m5.ConnectPacket(
+            client_id=client_id,
+            keep_alive_interval_sec=keep_alive,
+            session_expiry_interval_sec=expiry,
+            receive_maximum=receive_maximum,
+        )
         if will:
             packet.will = m5.PublishPacket(topic=will[0], payload=will[1], qos=m5.QoS.AT_LEAST_ONCE)
         more = {
             **_ca(local),
             "connect_options": packet,
             "session_behavior": session,
+            "topic_aliasing_options": topic_aliasing_options,
             "min_reconnect_delay_ms": 60_000,
             "max_reconnect_delay_ms": 60_000,
             "on_publish_received": self._received,
-            "on_lifecycle_connection_success": lambda data: self.connected.set_result(data.connack_packet),
+            "on_lifecycle_connection_success": self._connected,
             "on_lifecycle_connection_failure": self._failed,
             "on_lifecycle_disconnection": lambda data: self.disconnected.put(data.disconnect_packet),
             "on_lifecycle_stopped": lambda _: self.stopped.set_result(None),
@@ -71,8 +91,13 @@ class Sdk5:
             }[door]
             self.client = build(port=local.ports["https"], **custom, **more)
 
+    def _connected(self, data):
+        self.negotiated = data.negotiated_settings
+        self.connected.set_result(data.connack_packet)
+
     def _received(self, data):
         packet = data.publish_packet
+        self.packets.put(packet)
         self.messages.put((packet.topic, packet.payload, int(packet.qos), bool(packet.retain)))
 
     def _failed(self, data):
