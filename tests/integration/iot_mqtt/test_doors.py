@@ -17,7 +17,7 @@ from tests.unit.iot_mqtt import wire
 from tests.unit.iot_mqtt.harness import ALLOW_ALL, document, statement
 
 
-def presigned(local, *, secret=None, service="iotdevicegateway", at=None, path="/mqtt") -> str:
+def presigned(local, *, secret=None, service="iotdevicegateway", region="us-east-1", at=None, path="/mqtt") -> str:
     """The URL AWS documents for MQTT over WebSocket, signed by hand."""
     import hashlib
     import hmac
@@ -26,7 +26,7 @@ def presigned(local, *, secret=None, service="iotdevicegateway", at=None, path="
     settings = local.settings
     at = at or datetime.now(UTC)
     stamp, date = at.strftime("%Y%m%dT%H%M%SZ"), at.strftime("%Y%m%d")
-    scope = f"{date}/us-east-1/{service}/aws4_request"
+    scope = f"{date}/{region}/{service}/aws4_request"
     host = f"localhost:{local.ports['https']}"
     query = (
         f"X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential={quote(f'{settings.access_key_id}/{scope}', safe='')}"
@@ -36,7 +36,7 @@ def presigned(local, *, secret=None, service="iotdevicegateway", at=None, path="
     canonical = f"GET\n{path}\n{query}\nhost:{host}\n\nhost\n{empty}"
     text = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
     key = f"AWS4{secret or settings.secret_access_key}".encode()
-    for part in (date, "us-east-1", service, "aws4_request"):
+    for part in (date, region, service, "aws4_request"):
         key = hmac.new(key, part.encode(), hashlib.sha256).digest()
     signature = hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
     return f"wss://{host}{path}?{query}&X-Amz-Signature={signature}"
@@ -81,10 +81,11 @@ async def test_a_signed_websocket_url_connects_and_carries_messages(local, http)
     [
         {"secret": "forged"},
         {"service": "iotdata"},
+        {"region": "eu-west-1"},
         {"at": datetime.now(UTC) - timedelta(hours=1)},
         {"at": datetime.now(UTC) + timedelta(hours=1)},
     ],
-    ids=["forged", "wrong service", "expired", "not yet"],
+    ids=["forged", "wrong service", "wrong region", "expired", "not yet"],
 )
 async def test_a_bad_signature_does_not_upgrade(local, http, broken):
     with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
@@ -239,6 +240,18 @@ async def test_a_websocket_takes_custom_authentication_at_connect(local, key, au
     event = local.aws.calls[0][1]
     assert event["protocols"] == ["tls", "http", "mqtt"]
     assert event["protocolData"]["http"]["headers"]["upgrade"].lower() == "websocket"
+
+
+@pytest.mark.parametrize("head", [b"GET /mqtt?a=\x86 HTTP/1.1", b"POST /topics/a HTTP/1.1\r\nX \xff: y", b"\0" * 50])
+async def test_what_is_no_http_is_answered_400_without_a_traceback(local, head):
+    context = tls(local, alpn="http/1.1")
+    reader, writer = await asyncio.open_connection(
+        "127.0.0.1", local.ports["https"], ssl=context, server_hostname="localhost"
+    )
+    writer.write(head + b"\r\nHost: x\r\n\r\n")
+    assert b" 400 " in await asyncio.wait_for(reader.readline(), 5)
+    writer.close()
+    await writer.wait_closed()  # the gateway's log is searched for tracebacks when it ends
 
 
 # -- HTTPS publish and the data plane

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from yarl import URL
 
-from infra.local.config import Settings
+from infra.local.config import ACCOUNT_ID, Settings
 from infra.local.iot.message import Principal
 from infra.local.iot.mqtt.denials import DenialLog
 from infra.local.iot.policy import PolicyError, parse
@@ -161,11 +161,10 @@ class CustomAuthorizers:
         if self._session is None:
             self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=INVOKE_TIMEOUT_S))
         region = self._settings.region
-        account = definition.function_arn.split(":")[4]
         headers = {
             "x-fieldline-service": SERVICE,
             "x-fieldline-secret": self._settings.service_secret,
-            "x-fieldline-source-arn": f"arn:aws:iot:{region}:{account}:authorizer/{definition.name}",
+            "x-fieldline-source-arn": f"arn:aws:iot:{region}:{ACCOUNT_ID}:authorizer/{definition.name}",
             "content-type": "application/json",
         }
         path = f"/2015-03-31/functions/{quote(definition.function_arn, safe='')}/invocations"

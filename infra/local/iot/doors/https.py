@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, unquote
 
 import aiohttp
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from infra.local import sigv4
 from infra.local.clock import Clock
@@ -34,6 +35,19 @@ LOG = logging.getLogger(__name__)
 PROTOCOLS = ("mqtt", "mqttv3.1")
 SERVICES = frozenset({"iotdevicegateway", "iotdata"})
 _SHADOW_ACTIONS = {"GET": "GetThingShadow", "POST": "UpdateThingShadow", "DELETE": "DeleteThingShadow"}
+
+
+class _Rubbish(logging.Filter):
+    """What is no HTTP is the client's fault: it gets its 400, and the log a line in place of a traceback."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, HttpProcessingError):
+            record.msg, record.args, record.exc_info = "no HTTP: %.200r", (error.message,), None
+        return True
+
+
+logging.getLogger("aiohttp.server").addFilter(_Rubbish())
 
 
 class Certificates(Protocol):
@@ -68,6 +82,7 @@ class HttpsDoor:
         self._gateway = gateway
         self._clock = clock
         self._authorizer = authorizer
+        self._region = authorizer.arn_prefix.split(":")[3]
         self._certificates = certificates
         self._authorizers = authorizers
         self._keys = keys
@@ -81,7 +96,7 @@ class HttpsDoor:
             if http.path == "/mqtt":
                 return await self._upgrade(http)
             return await self._request(http)
-        except (sigv4.SignatureError, aiohttp.ClientError) as error:
+        except (sigv4.SignatureError, aiohttp.ClientError, UnicodeError) as error:
             self._explain(http, str(error))
             return _forbidden()
 
@@ -122,6 +137,9 @@ class HttpsDoor:
         )
         if verified.service not in services:
             message = f"Credential should be scoped to correct service: {', '.join(sorted(services))}"
+            raise sigv4.SignatureError("SignatureDoesNotMatch", message)
+        if verified.region != self._region:
+            message = f"Credential should be scoped to a valid region, not '{verified.region}': this is {self._region}"
             raise sigv4.SignatureError("SignatureDoesNotMatch", message)
         record = self._keys.authenticate(verified)
         if record.role_arn is not None:
