@@ -62,6 +62,8 @@ def check(request: Mapping[str, Any]) -> dict[str, Expression]:
         Invalid: one names what is not defined or reserved, or nothing asks for what is defined.
     """
     names, values = request.get("ExpressionAttributeNames"), request.get("ExpressionAttributeValues")
+    if names is None and values is None and request.keys().isdisjoint(KINDS):
+        return {}
     found = {kind: _read(kind, request[kind]) for kind in KINDS if request.get(kind) is not None}
     for member, given in (("Names", names), ("Values", values)):
         if given is not None and not found:

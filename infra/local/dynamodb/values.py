@@ -56,10 +56,9 @@ def load_values(values: Any, depth: int = 0) -> dict[str, Any]:
 
 
 def _value(value: Any, depth: int) -> dict[str, Any]:
-    if not isinstance(value, dict) or not value.keys() & _LOADERS.keys():
-        raise Invalid(_ONE_TYPE.format("is empty"))
-    if len(value) > 1:
-        raise Invalid(_ONE_TYPE.format("has more than one datatypes set"))
+    if not isinstance(value, dict) or len(value) != 1 or not _LOADERS.keys() >= value.keys():
+        many = isinstance(value, dict) and len(value) > 1
+        raise Invalid(_ONE_TYPE.format("has more than one datatypes set" if many else "is empty"))
     ((kind, given),) = value.items()
     if type(given) is not _SHAPES[kind]:  # as JSON has it
         raise Invalid(f"{_WRONG}{kind} is a {_SHAPES[kind].__name__}")
@@ -90,8 +89,8 @@ def size_of(value: Any) -> int:
         return 3 + sum(1 + len(name.encode()) + size_of(each) for name, each in held.items())
     if kind in ("BOOL", "NULL"):
         return 1
-    one = {"S": _text_size, "B": len, "N": _number_size}[kind[0]]
-    return sum(map(one, held)) if kind.endswith("S") and kind != "S" else one(held)
+    one: Any = _SIZES[kind[0]]
+    return sum(map(one, held)) if len(kind) > 1 else int(one(held))
 
 
 def _text_size(text: str) -> int:
@@ -102,6 +101,9 @@ def _number_size(text: str) -> int:
     """Two digits a byte, one byte more, and one for a sign."""
     digits = len(text.lstrip("-").replace(".", "").strip("0"))
     return (digits + 1) // 2 + 1 + text.startswith("-")
+
+
+_SIZES = {"S": _text_size, "B": len, "N": _number_size}
 
 
 def exactly(number: Decimal) -> str:

@@ -13,7 +13,14 @@ from urllib.parse import parse_qsl
 from infra.local.clock import Clock
 from infra.local.config import ACCOUNT_ID
 from infra.local.http_api.calls import Calls
-from infra.local.http_api.events import Answer, Call, build_authorizer_event, refuse, route_arn
+from infra.local.http_api.events import (
+    Answer,
+    Call,
+    build_authorizer_event,
+    build_old_authorizer_event,
+    refuse,
+    route_arn,
+)
 from infra.local.http_api.openapi import Authorizer, JwtAuthorizer, LambdaAuthorizer
 from infra.local.http_api.routing import Match
 from infra.local.http_api.tokens import Jwks, TokenRefusedError, claims_as_text, scopes_of, verify
@@ -80,12 +87,15 @@ class Authorizers:
         key = (call.api_id, call.stage, authorizer.name, *identity)
         until, answer = self._remembered.get(key, (0.0, {}))
         if not answer or until <= self._clock.time():
-            event = build_authorizer_event(call, match, identity, variables)
+            build = build_authorizer_event if authorizer.payload_format == "2.0" else build_old_authorizer_event
+            event = build(call, match, identity, variables)
             source = f"arn:aws:execute-api:{call.region}:{ACCOUNT_ID}:{call.api_id}/authorizers/{authorizer.name}"
             try:
                 answer = await self._invoke(authorizer, event, source)
             except _AuthorizerFailedError as failed:
                 _log.warning("authorizer %s: %s", authorizer.name, failed)
+                if failed.unauthorized:
+                    return refuse(401, "Unauthorized", error="the authorizer raised Unauthorized")
                 return refuse(500, "Internal Server Error", error=f"authorizer: {failed}")
             if authorizer.ttl_s and identity:
                 self._remember(key, self._clock.time() + authorizer.ttl_s, answer)
@@ -100,7 +110,9 @@ class Authorizers:
         except Exception as error:  # the call's edge: whatever the function's service says is a 500 here
             raise _AuthorizerFailedError(str(error)) from error
         if result.function_error:
-            raise _AuthorizerFailedError(result.payload.decode(errors="replace")[:500])
+            raise _AuthorizerFailedError(
+                result.payload.decode(errors="replace")[:500], unauthorized=_raised(result.payload) == "Unauthorized"
+            )
         return _checked(authorizer, result.payload)
 
     def _remember(self, key: tuple[str, ...], until: float, answer: dict[str, Any]) -> None:
@@ -113,7 +125,17 @@ class Authorizers:
 
 
 class _AuthorizerFailedError(Exception):
-    pass
+    def __init__(self, message: str, *, unauthorized: bool = False) -> None:
+        super().__init__(message)
+        self.unauthorized = unauthorized
+
+
+def _raised(payload: bytes) -> str | None:
+    """Return the message of what a function raised."""
+    try:
+        return str(json.loads(payload)["errorMessage"])
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def _checked(authorizer: LambdaAuthorizer, payload: bytes) -> dict[str, Any]:

@@ -197,7 +197,7 @@ def _described_authorizer(one: Any) -> dict[str, Any]:
         configuration = {"audience": one.audience, "issuer": one.issuer}
         return {**described, "authorizerType": "JWT", "jwtConfiguration": configuration}
     return {
-        **described, "authorizerType": "REQUEST", "authorizerPayloadFormatVersion": "2.0",
+        **described, "authorizerType": "REQUEST", "authorizerPayloadFormatVersion": one.payload_format,
         "enableSimpleResponses": one.simple, "authorizerResultTtlInSeconds": one.ttl_s,
     }  # fmt: skip
 

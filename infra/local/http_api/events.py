@@ -102,6 +102,38 @@ def build_authorizer_event(
     }
 
 
+def build_old_authorizer_event(
+    call: Call, match: Match, identity: list[str], variables: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return what a Lambda authorizer of format 1.0 is given."""
+    shared = _shared(call, match, variables)
+    source, path = ",".join(identity), shared["rawPath"]
+    asked = {"path": path, "httpMethod": call.method}
+    context = {
+        "accountId": ACCOUNT_ID,
+        "apiId": call.api_id,
+        "identity": {"sourceIp": call.source_ip, "userAgent": call.header("user-agent") or ""},
+        "requestId": call.request_id,
+        "resourceId": match.route.key,
+        "resourcePath": match.route.path or "$default",
+        "stage": call.stage,
+    }
+    return {
+        "version": "1.0",
+        "type": "REQUEST",
+        "methodArn": route_arn(call, call.method, call.raw_path),
+        "identitySource": source,
+        "authorizationToken": source,
+        "resource": match.route.path or "$default",
+        **asked,
+        "headers": shared["headers"],
+        "queryStringParameters": shared.get("queryStringParameters", {}),
+        "pathParameters": shared.get("pathParameters", {}),
+        "stageVariables": dict(variables),
+        "requestContext": context | asked,
+    }
+
+
 def route_arn(call: Call, method: str, path: str) -> str:
     """Return the ARN by which policies name a method and path of an API's stage."""
     path = path.removeprefix(f"/{call.stage}").lstrip("/")

@@ -15,6 +15,8 @@ INTEGRATION = "x-amazon-apigateway-integration"
 FUNCTION_URI = re.compile(r"arn:aws:apigateway:[^:]+:lambda:path/2015-03-31/functions/(?P<arn>[^/]+)/invocations")
 TIMEOUT_MS = 30_000
 """The most, and the default ("Quotas for configuring and running an HTTP API")."""
+DEFAULT_TTL_S = 300
+"""Of an answer of a Lambda authorizer with an identity source. (SAM developer guide: LambdaAuthorizationIdentity)."""
 DOCUMENT_KEYS = {"openapi", "info", "paths", "components", "tags", "servers", "x-amazon-apigateway-cors"}
 INTEGRATION_KEYS = {"type", "httpMethod", "uri", "payloadFormatVersion", "timeoutInMillis", "connectionType"}
 AUTHORIZER_KEYS = {
@@ -44,7 +46,7 @@ class JwtAuthorizer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LambdaAuthorizer:
-    """A REQUEST authorizer in format 2.0."""
+    """A REQUEST authorizer."""
 
     name: str
     identity_source: tuple[str, ...]
@@ -52,6 +54,8 @@ class LambdaAuthorizer:
     simple: bool
     ttl_s: int
     """How long an answer is good for the same identity; 0 asks each time."""
+    payload_format: str = "2.0"
+    """``2.0``, or ``1.0``: as REST APIs ask."""
 
 
 Authorizer = JwtAuthorizer | LambdaAuthorizer
@@ -179,14 +183,18 @@ def _authorizer(name: str, scheme: Mapping[str, Any]) -> Authorizer:
         audience = tuple(str(entry) for entry in configuration.get("audience", []))
         return JwtAuthorizer(name=name, identity_source=sources, issuer=configuration["issuer"], audience=audience)
     function = FUNCTION_URI.fullmatch(given.get("authorizerUri", ""))
-    if function is None or str(given.get("authorizerPayloadFormatVersion")) != "2.0":
-        raise ImportRefusedError(f"{name}: only functions in authorizerPayloadFormatVersion 2.0 are carried")
+    payload_format, simple = str(given.get("authorizerPayloadFormatVersion")), given.get("enableSimpleResponses", False)
+    if function is None or payload_format not in {"1.0", "2.0"}:
+        raise ImportRefusedError(f"{name}: a function, and authorizerPayloadFormatVersion 1.0 or 2.0 are wanted")
+    if simple and payload_format == "1.0":
+        raise ImportRefusedError(f"{name}: enableSimpleResponses goes with authorizerPayloadFormatVersion 2.0 only")
     return LambdaAuthorizer(
         name=name,
         identity_source=sources,
         function_arn=function["arn"],
-        simple=bool(given.get("enableSimpleResponses", False)),
-        ttl_s=int(given.get("authorizerResultTtlInSeconds", 0)),
+        simple=bool(simple),
+        payload_format=payload_format,
+        ttl_s=int(given.get("authorizerResultTtlInSeconds", DEFAULT_TTL_S)),
     )
 
 

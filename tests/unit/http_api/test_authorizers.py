@@ -144,6 +144,68 @@ async def test_a_lambda_authorizer_gets_format_2_and_its_context_reaches_the_fun
     assert event["requestContext"]["authorizer"] == {"lambda": {"partner": 7}}
 
 
+async def test_a_lambda_authorizer_of_format_1_is_asked_as_rest_apis_ask(served: Served):
+    asked_for = with_authorizer(simple=False)
+    scheme = asked_for["components"]["securitySchemes"]["Guard"]["x-amazon-apigateway-authorizer"]
+    scheme["authorizerPayloadFormatVersion"] = "1.0"
+    api_id = await served.load(asked_for, stageVariables={"v": "1"})
+    served.functions.handlers["guard"] = lambda event: policy(("Allow", event["methodArn"]))
+    status, _, _ = await served.call("GET", "/a?p=1&p=2", headers={"x-key": "k", "user-agent": "test"})
+    assert status == 200
+    (_, asked, _), (_, event, _) = served.functions.events
+    headers = asked.pop("headers")
+    assert headers["x-key"] == "k"
+    assert asked == {
+        "version": "1.0",
+        "type": "REQUEST",
+        "methodArn": f"arn:aws:execute-api:us-east-1:123456789012:{api_id}/$default/GET/a",
+        "identitySource": "k",
+        "authorizationToken": "k",
+        "resource": "/a",
+        "path": "/a",
+        "httpMethod": "GET",
+        "queryStringParameters": {"p": "1,2"},
+        "pathParameters": {},
+        "stageVariables": {"v": "1"},
+        "requestContext": {
+            "accountId": "123456789012",
+            "apiId": api_id,
+            "httpMethod": "GET",
+            "identity": {"sourceIp": "127.0.0.1", "userAgent": "test"},
+            "path": "/a",
+            "requestId": "request-1",
+            "resourceId": "GET /a",
+            "resourcePath": "/a",
+            "stage": "$default",
+        },
+    }
+    assert event["version"] == "2.0"
+    assert event["requestContext"]["authorizer"] == {"lambda": {"k": "v"}}
+
+
+async def test_simple_answers_do_not_go_with_format_1(served: Served):
+    asked_for = with_authorizer(simple=True)
+    scheme = asked_for["components"]["securitySchemes"]["Guard"]["x-amazon-apigateway-authorizer"]
+    scheme["authorizerPayloadFormatVersion"] = "1.0"
+    status, answer = await served.control("PUT", "/v2/apis", {"body": json.dumps(asked_for)})
+    assert status == 400
+    assert "enableSimpleResponses" in answer["message"]
+
+
+async def test_an_answer_is_remembered_for_five_minutes_where_nothing_else_is_said(served: Served):
+    asked_for = with_authorizer()
+    del asked_for["components"]["securitySchemes"]["Guard"]["x-amazon-apigateway-authorizer"][
+        "authorizerResultTtlInSeconds"
+    ]
+    await served.load(asked_for)
+    served.functions.handlers["guard"] = lambda _event: {"isAuthorized": True}
+    for _ in range(2):
+        await served.call("GET", "/a", headers={"x-key": "k"})
+    served.clock.move(timedelta(seconds=300))
+    await served.call("GET", "/a", headers={"x-key": "k"})
+    assert [name for name, _, _ in served.functions.events].count("guard") == 2
+
+
 async def test_a_missing_identity_source_is_401_and_the_authorizer_is_not_asked(served: Served):
     await served.load(with_authorizer())
     status, headers, body = await served.call("GET", "/a")
@@ -160,14 +222,16 @@ async def test_a_missing_identity_source_is_401_and_the_authorizer_is_not_asked(
         ({}, 500),
         (None, 500),
         (Invoked(b"{}", "Unhandled"), 500),
+        (Invoked(b'{"errorMessage": "Unauthorized", "errorType": "Exception"}', "Unhandled"), 401),
+        (Invoked(b'{"errorMessage": "Unauthorized!", "errorType": "Exception"}', "Unhandled"), 500),
     ],
 )
 async def test_what_an_authorizer_answers_decides(served: Served, answer: Any, status: int):
     await served.load(with_authorizer())
     served.functions.handlers["guard"] = lambda _event: answer
     got = await served.call("GET", "/a", headers={"x-key": "k"})
-    message = {403: b'{"message":"Forbidden"}', 500: b'{"message":"Internal Server Error"}'}[status]
-    assert (got[0], got[2]) == (status, message)
+    message = {401: "Unauthorized", 403: "Forbidden", 500: "Internal Server Error"}[status]
+    assert (got[0], json.loads(got[2])) == (status, {"message": message})
 
 
 def policy(*statements: tuple[str, str], action: Any = "execute-api:Invoke") -> dict[str, Any]:
