@@ -21,8 +21,9 @@ from infra.local.clock import Clock
 from infra.local.config import ACCOUNT_ID
 from infra.local.dynamodb.capacity import Meter
 from infra.local.dynamodb.index import Span
+from infra.local.dynamodb.projection import project
 from infra.local.dynamodb.streams import Deliver
-from infra.local.dynamodb.table import Staging, Table, project
+from infra.local.dynamodb.table import Staging, Table
 
 _TTL_TOO_OLD_S = 5 * 365 * 24 * 3600
 """TTL leaves items alone that expired more than five years ago. (Developer guide: Using time to live)."""

@@ -6,10 +6,11 @@ from decimal import Decimal
 from itertools import chain
 from typing import Any
 
-from infra.local.aws import DynamoType, Invalid, Item, ItemSizeToUpdateTooLarge, KeyMismatch, MotoTable
+from infra.local.aws import DynamoType, Invalid, ItemSizeToUpdateTooLarge, KeyMismatch, MotoTable
 from infra.local.clock import Clock
 from infra.local.dynamodb.capacity import Meter
 from infra.local.dynamodb.index import TOP, Index, Part, Span
+from infra.local.dynamodb.projection import project, subset
 from infra.local.dynamodb.streams import Stream
 from infra.local.dynamodb.values import MAX_ITEM_SIZE, dump
 
@@ -148,7 +149,8 @@ class Table(MotoTable):
         changes = [(self._primary.get(*key), new) for key, new in self._staging.of(self).items()]
         for _, new in changes:
             if new is not None:
-                if new.size() > MAX_ITEM_SIZE:
+                new.size_bytes = new.size()  # as long as it stands in the table, where nothing changes it
+                if new.size_bytes > MAX_ITEM_SIZE:
                     raise ItemSizeToUpdateTooLarge
                 self._check_index_keys(new)
         return [(old, new) for old, new in changes if old is not None or new is not None]
@@ -164,7 +166,7 @@ class Table(MotoTable):
 
     def apply(self, old: Any, new: Any, *, expired: bool = False) -> dict[str, Any] | None:
         """Carry one change out, in all indexes at once; return its stream record, if there is to be one."""
-        sizes = [item.size() if item is not None else 0 for item in (old, new)]
+        sizes = [item.size_bytes if item is not None else 0 for item in (old, new)]
         self.size_bytes += sizes[1] - sizes[0]
         if not expired:
             self._meter.write(self.name, None, max(sizes))
@@ -309,7 +311,7 @@ class Table(MotoTable):
     def _projected(self, described: Any, item: Any) -> Any:
         """Return what of an item stands in a secondary index."""
         names = self.projected_names(described)
-        return item if names is None else _subset(item, names)
+        return item if names is None else subset(item, names)
 
     def projected_names(self, described: Any) -> set[str] | None:
         """Return the attributes that stand in a secondary index; None for all."""
@@ -383,18 +385,3 @@ def _beyond(prefix: Any) -> Any:
         operand = "Incorrect operand type for operator or function; operator or function: begins_with, operand type: N"
         raise Invalid(f"Invalid KeyConditionExpression: {operand}")
     return "\U0010ffff" if isinstance(prefix, str) else b"\xff" * _LONGEST_KEY
-
-
-def _subset(item: Any, names: set[str]) -> Any:
-    """Return an item of some of the attributes, which it shares with the whole one."""
-    part = object.__new__(Item)
-    part.hash_key, part.range_key = item.hash_key, item.range_key
-    part.attrs = {name: value for name, value in item.attrs.items() if name in names}  # type: ignore[assignment]  # read only
-    return part
-
-
-def project(item: Any, paths: list[list[str]]) -> Any:
-    """Return what a projection expression names; moto's own way, through copies, only for paths into documents."""
-    if all(len(path) == 1 and "[" not in path[0] for path in paths):
-        return _subset(item, {path[0] for path in paths})
-    return item.project(paths)
