@@ -1,6 +1,7 @@
 """Rows of the guide's tables: "Functions", "Operators", "Data types", "Literals", "Case statements", "SET clause"."""
 
 import json
+import tracemalloc
 
 import pytest
 
@@ -110,6 +111,7 @@ ROWS = [
     ("time_to_epoch('Fri, 04 Mar 2021', 'EEE, dd MMM yyyy')", NOTHING),
     ("time_to_epoch('2011-12-03 10:15 Pacific Standard Time', 'yyyy-MM-dd HH:mm zzzz')", 1322936100000),
     ("time_to_epoch('2011-12-03 10:15 India Standard Time', 'yyyy-MM-dd HH:mm zzzz')", 1322887500000),
+    (f"time_to_epoch('{'1' * 90}x', '{'NAn' * 30}')", NOTHING),
     ("time_to_epoch('2021-03', 'yyyy-MM')", NOTHING), ("time_to_epoch('x', 'yyyy')", NOTHING),
     ("time_to_epoch('2021-13-01', 'yyyy-MM-dd')", NOTHING), ("time_to_epoch(NULL, 'yyyy')", NOTHING),
     ("parse_time(\"yyyy.MM.dd G 'at' HH:mm:ss z\", 100000000, 'America/Belize')", "1970.01.01 AD at 21:46:40 CST"),
@@ -259,6 +261,24 @@ def test_named_shadows_are_seen_however_a_case_writes_them(shadows):
     sql = "SELECT get_thing_shadow('T', 'cfg', 'arn:aws:iam::123456789012:role/r').state AS s FROM 't'"
 
     assert answer({"sql": sql, "topic": "t", "context": {"shadows": shadows}}) == {"fires": True, "result": {"s": 1}}
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "transform('enrichArray', o, r)", "replace(s, 'x', s)", "regexp_replace(s, 'x', s)",
+        "regexp_replace(s, '(x+)', concat('$1', '$1', '$1'))",
+    ],
+)  # fmt: skip
+def test_a_message_cannot_make_a_result_grow_beyond_what_a_message_may_have(expression):
+    payload = {"o": {"a": "y" * 50_000}, "r": [{}] * 20_000, "s": "x" * 60_000}
+    tracemalloc.start()
+
+    given = answer({"expr": expression, "payload": payload})
+
+    assert given == {"fires": True}
+    assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    tracemalloc.stop()
 
 
 def test_integers_of_34_digits_stay_integers():

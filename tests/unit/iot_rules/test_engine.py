@@ -183,6 +183,11 @@ async def test_a_poison_message_stops_nobody():
             {"b": [{"b": [1] * 500}] * 500},
             "rows",
         ),
+        (
+            "SET @s = s SELECT (SELECT *, @s AS s FROM b) AS o, 1 AS x FROM 'a'",
+            {"s": "s" * 60_000, "b": [{}] * 20_000},
+            "more than a message can carry",
+        ),
     ],
 )
 async def test_what_would_take_too_long_or_too_deep_goes_to_the_error_action(sql, payload, why):

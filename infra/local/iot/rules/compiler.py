@@ -59,7 +59,7 @@ class Query:
 
     def evaluate(self, context: Context) -> Outcome:
         """Return what the rule makes of the message. Never raises, whatever the payload."""
-        context.rows = 0
+        context.rows = context.held = 0
         try:
             if self._set:
                 self.assign(context)
@@ -249,7 +249,8 @@ class Compiler:
             if type(rows) is list:
                 context.look_at(len(rows))
                 kept = [row for row in rows if to_boolean(where(context, row)) is True]
-                return [value for value in (select(context, row) for row in kept) if value is not UNDEFINED]
+                given = [select(context, row) for row in kept]
+                return context.hold([value for value in given if value is not UNDEFINED])
             if type(rows) is not dict or to_boolean(where(context, rows)) is not True:
                 return UNDEFINED
             return select(context, rows)

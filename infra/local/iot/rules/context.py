@@ -14,6 +14,8 @@ VERSIONS = (V1, V2, BETA)
 
 MAX_ROWS = 100_000
 """Rows that nested SELECTs may look at for one message: evaluation holds up the gateway's one loop."""
+MAX_HELD = 2_000_000
+"""Characters and values that nested SELECTs may give for one message: a row may repeat what the message has once."""
 
 
 class TooMuchError(Exception):
@@ -51,6 +53,8 @@ class Context:
     variables: dict[str, Value] = field(default_factory=dict)
     rows: int = 0
     """Rows that nested SELECTs have looked at."""
+    held: int = 0
+    """Characters and values that they have given."""
     _root: Value = None
     _parsed: bool = False
 
@@ -84,6 +88,26 @@ class Context:
         self.rows += rows
         if self.rows > MAX_ROWS:
             raise TooMuchError(f"Nested SELECTs look at more than {MAX_ROWS} rows")
+
+    def hold(self, rows: list[Value]) -> list[Value]:
+        """Return what a nested SELECT gives, counted.
+
+        Raises:
+            TooMuchError: it is too much.
+        """
+        left: list[Value] = [rows]
+        while left:
+            value = left.pop()
+            kind = type(value)
+            if kind is dict:
+                left.extend(value.values())
+                self.held += sum(map(len, value))
+            elif kind is list:
+                left.extend(value)
+            self.held += 1 + len(value) if kind is str else 1
+            if self.held > MAX_HELD:
+                raise TooMuchError("Nested SELECTs give more than a message can carry")
+        return rows
 
     def text(self, value: Value) -> Value:
         """Convert to String as this statement's SQL version does."""

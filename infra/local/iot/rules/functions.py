@@ -8,7 +8,7 @@ from infra.local.iot.rules import times
 from infra.local.iot.rules.catalog import ANY, function, of_text
 from infra.local.iot.rules.context import Context
 from infra.local.iot.rules.digests import md2
-from infra.local.iot.rules.patterns import first_match, matches, replace_all
+from infra.local.iot.rules.patterns import MAX_TEXT, first_match, matches, replace_all
 from infra.local.iot.rules.values import UNDEFINED, Value, dump, encode, load, to_int
 
 MAX_PADDING = 1000
@@ -23,6 +23,12 @@ MAX_INDEX = 10**9
 _SPACE = "".join(map(chr, range(33)))
 """What Java's ``trim`` removes."""
 
+
+def _replace(text: str, old: str, new: str) -> Value:
+    longer = text.count(old) * (len(new) - len(old))
+    return text.replace(old, new) if len(text) + longer <= MAX_TEXT else UNDEFINED
+
+
 of_text("endswith", str.endswith, 2)
 of_text("indexof", str.find, 2, anchor="iot-sql-function-indexof", since_2016=True)
 of_text("length", len, anchor="iot-sql-function-length", since_2016=True)
@@ -32,7 +38,7 @@ of_text("numbytes", lambda text: len(encode(text)), anchor="iot-sql-function-num
 of_text("regexp_matches", matches, 2, anchor="iot-func-regex-matches")
 of_text("regexp_replace", replace_all, 3, anchor="iot-func-regex-replace")
 of_text("regexp_substr", first_match, 2, anchor="iot-func-regex-substr")
-of_text("replace", lambda text, old, new: text.replace(old, new), 3)
+of_text("replace", _replace, 3)
 of_text("rtrim", lambda text: text.rstrip(" \t"))
 of_text("startswith", str.startswith, 2)
 of_text("trim", lambda text: text.strip(_SPACE))
@@ -140,6 +146,8 @@ def _transform(_: Context, mode: Value, attributes: Value, rows: Value) -> Value
     if mode != "enrichArray" or type(attributes) is not dict or type(rows) is not list:
         return UNDEFINED
     if any(type(row) is not dict for row in rows):
+        return UNDEFINED
+    if len(rows) * len(dump(attributes, whole_as_int=True)) > MAX_TRANSFORM_BYTES:
         return UNDEFINED
     enriched = [{**row, **attributes} for row in rows]
     return enriched if len(encode(dump(enriched, whole_as_int=True))) <= MAX_TRANSFORM_BYTES else UNDEFINED

@@ -13,6 +13,8 @@ import regex  # type: ignore[import-untyped]  # ships no types
 from infra.local.iot.rules.values import UNDEFINED, Value
 
 TIMEOUT_S = 0.05
+MAX_TEXT = 128 * 1024
+"""Characters of a replacement's result: no message has more, and a few bytes must not grow to gigabytes."""
 MAX_SIZE = 100_000
 """Of an expression whose counted repetitions are written out: compiling it holds up the loop too."""
 _CLASSES = {
@@ -147,8 +149,15 @@ def replace_all(text: str, pattern: str, replacement: str) -> Value:
     if pieces is None:
         return UNDEFINED
 
+    room = MAX_TEXT - len(text)
+
     def fill(match: Any) -> str:
-        return "".join(piece if isinstance(piece, str) else match[piece[0]] or "" for piece in pieces)
+        nonlocal room
+        filled = "".join(piece if isinstance(piece, str) else match[piece[0]] or "" for piece in pieces)
+        room -= len(filled) - len(match[0])
+        if room < 0:
+            raise TimeoutError
+        return filled
 
     try:
         return compiled.sub(fill, text, timeout=TIMEOUT_S)

@@ -67,7 +67,8 @@ _NOTES = {
     "get_thing_shadow": "under the role it is given; a shadow that is not there is Undefined",
     "parse_time": "Joda-Time patterns, years 1 to 9999; `zzzz` for some thirty zones, else Undefined",
     "regexp_matches": "Java's expressions, for at most 50 ms",
-    "regexp_replace": "Java's expressions, for at most 50 ms",
+    "regexp_replace": "Java's expressions, for at most 50 ms; a result beyond 131,072 characters is Undefined",
+    "replace": "a result beyond 131,072 characters is Undefined",
     "regexp_substr": "Java's expressions, for at most 50 ms; no match is Undefined",
     "length": "counts code points",
     "time_to_epoch": "JDK 11 patterns without week fields, English texts",
@@ -83,7 +84,7 @@ In SQL 2016-03-23 a whole Decimal leaves as an Int (10.0 as 10); until then it i
 The version `beta` is served as 2016-03-23.
 What a statement itself cannot do (read a shadow, end in time) goes to the error action; the page on errors speaks of \
 actions only.
-Nested SELECTs look at 100,000 rows a message; beyond that the error action runs.
+Nested SELECTs look at 100,000 rows a message and give 2,000,000 characters; beyond that the error action runs.
 Basic Ingest does not ask whether the rest of the topic matches FROM.
 """.splitlines()
 

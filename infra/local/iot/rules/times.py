@@ -7,8 +7,12 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
+from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import regex  # type: ignore[import-untyped]  # ships no types
+
+from infra.local.iot.rules.patterns import TIMEOUT_S
 from infra.local.iot.rules.values import UNDEFINED, Value
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -39,6 +43,7 @@ _SHORT_ZONES = {
     "BST": "Europe/London", "WET": "Europe/Lisbon", "JST": "Asia/Tokyo", "IST": "Asia/Kolkata",
 }  # fmt: skip
 _LONG_OFFSETS = {name: f"{int(hours):+03d}:{hours % 1 * 60:02.0f}" for (_, hours), name in _LONG_ZONES.items()}
+_NAMED_ZONES = {**_SHORT_ZONES, **_LONG_OFFSETS}
 _OFFSET = re.compile(r"([+-])(\d{1,2})(?::?(\d{2}))?(?::?(\d{2}))?")
 _LETTERS = re.compile(r"'(?:[^']|'')*'|([A-Za-z])\1*|[^A-Za-z']|'")
 
@@ -146,12 +151,15 @@ _ZONE_PATTERN = r"(?:UTC|GMT|UT)?[+-]\d{1,2}(?::?\d{2}){0,2}|[A-Za-z][A-Za-z0-9_
 def parse_jdk(text: str, pattern: str) -> Value:
     """Return epoch milliseconds of ``text`` read by a ``DateTimeFormatter`` pattern; UTC where it names no zone."""
     reader = _reader(pattern)
-    found = reader and reader.fullmatch(text)
+    try:
+        found = reader and reader.fullmatch(text, timeout=TIMEOUT_S)
+    except TimeoutError:
+        return UNDEFINED
     if not found:
         return UNDEFINED
     fields = _fields(found)
     zone_name = fields.get("zone", "UTC")
-    zone = _zone({**_SHORT_ZONES, **_LONG_OFFSETS}.get(zone_name, zone_name))
+    zone = _zone(_NAMED_ZONES.get(zone_name, zone_name))
     try:
         return (
             UNDEFINED if zone is None else (_resolve(fields).replace(tzinfo=zone) - _EPOCH) // timedelta(milliseconds=1)
@@ -161,7 +169,7 @@ def parse_jdk(text: str, pattern: str) -> Value:
 
 
 @lru_cache(maxsize=128)
-def _reader(pattern: str) -> re.Pattern[str] | None:
+def _reader(pattern: str) -> Any:
     """Return the regular expression of a pattern, its groups named after fields; None for a pattern unknown to JDK."""
     parts: list[str] = []
     try:
@@ -173,8 +181,8 @@ def _reader(pattern: str) -> re.Pattern[str] | None:
                 parts.append(_field_pattern(text[0], len(text)).replace("?P<", f"?P<f{at}_"))
             else:
                 parts.append({"[": "(?:", "]": ")?"}.get(text) or re.escape(text))
-        return re.compile("".join(parts), re.ASCII)
-    except (KeyError, re.error):
+        return regex.compile("".join(parts), regex.ASCII)
+    except (KeyError, regex.error):
         return None
 
 
@@ -211,7 +219,7 @@ _OTHER_FIELDS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def _fields(found: re.Match[str]) -> dict[str, str]:
+def _fields(found: Any) -> dict[str, str]:
     return {name.partition("_")[2]: value for name, value in found.groupdict().items() if value is not None}
 
 
