@@ -180,6 +180,15 @@ def test_without_a_local_cloud_or_a_recording_the_tool_names_the_cure(tool, tmp_
     assert "not a record" in tool("--replay", str(tmp_path / "notes")).stderr
 
 
+def test_the_tool_says_why_a_statement_did_not_fire(tool):
+    sql = ("--sql", "SELECT a FROM 't' WHERE a > 1", "--payload", '{"a": 1}')
+
+    assert tool(*sql, "--topic", "t").stderr == "WHERE is not true\n"
+    assert tool(*sql, "--topic", "u").stderr == "u does not match FROM\n"
+    assert tool(*sql, "--topic", "u").stdout == '{"fires": false}\n'
+    assert tool(*sql, "--sql-version", "2020").exit_code == 1
+
+
 async def test_recording_ends_when_nobody_asks_any_more():
     from tests.unit.iot_rules.fakes import Room
 
@@ -216,11 +225,12 @@ async def test_a_recording_replays_against_a_changed_rule_and_shows_the_differen
     await room.publish("a/1", b'{"t": 20.50}')
     await room.publish("a/2", b'{"t": 5}')
     await room.publish("elsewhere")
+    await room.publish("$aws/rules/nosuch/a/3")
     watched = json.loads((await room.call("GET", "/rules-records", query="after=0")).body)
     recording = tmp_path / "recording"
     recording.write_text("".join(json.dumps(record) + "\n" for record in watched["records"]))
 
-    assert [record.get("answer", {}).get("fires") for record in watched["records"]] == [True, False, None]
+    assert [record.get("answer", {}).get("fires") for record in watched["records"]] == [True, False, None, None]
     assert watched["records"][0]["answer"]["actions"] == [{"action": "lambda"}]
     assert tool("--replay", str(recording)).stdout == "2 messages, 0 differ\n"
     changed = tool("--replay", str(recording), "--sql", "SELECT t FROM 'a/#' WHERE t > 1")

@@ -15,7 +15,7 @@ from random import Random
 from typing import Any
 
 from infra.local.iot.rules.compiler import PAYLOAD, Compiler, Outcome, compile_statement
-from infra.local.iot.rules.context import BASIC_INGEST, BEYOND, V1, V2, Context
+from infra.local.iot.rules.context import BASIC_INGEST, BEYOND, V1, V2, VERSIONS, Context
 from infra.local.iot.rules.filters import matches_filter
 from infra.local.iot.rules.parser import SqlError, parse_expression
 from infra.local.iot.rules.templates import compile_template, unescape_topic
@@ -50,13 +50,15 @@ def build_context(case: Mapping[str, Any]) -> Context:
     topic = str(given.get("topic") or given.get("publishtopic") or "")
     if topic.startswith(BASIC_INGEST):
         topic = topic.removeprefix(BASIC_INGEST).partition("/")[2]
-    client_id = given.get("clientid")
+    client_id, version = given.get("clientid"), str(case.get("sql_version") or V2)
+    if version not in VERSIONS:
+        raise ValueError(f"sql_version is one of {', '.join(VERSIONS)}")
     numbers = itertools.count(1)
     return Context(
         topic=topic,
         payload=_payload(case),
         now_ms=int(given.get("nowms") or 0),
-        version=str(case.get("sql_version") or V2),
+        version=version,
         client_id=client_id,
         principal=given.get("principal"),
         trace_id=given.get("traceid", None if client_id is None else TRACE_ID),

@@ -15,7 +15,8 @@ from infra.local import config
 from infra.local.clock import SharedClock
 from infra.local.iot.rules.cases import answer, write
 from infra.local.iot.rules.compiler import compile_statement
-from infra.local.iot.rules.context import V2
+from infra.local.iot.rules.context import BASIC_INGEST, V2
+from infra.local.iot.rules.filters import matches_filter
 from infra.local.iot.rules.parser import SqlError
 from infra.local.iot.rules.values import Value, dump, encode, load
 
@@ -72,20 +73,23 @@ def answer_lines(lines: Iterable[str], now_ms: Callable[[], int] = int) -> Itera
 
 
 def _try(statement: str, version: str, message: Mapping[str, Any]) -> None:
+    """Print the result, and why there is none to whoever looks on; exit 1 with an error."""
     try:
-        compile_statement(statement, version)
+        query = compile_statement(statement, version)
     except SqlError as error:
         typer.echo(error.caret(), err=True)
         raise typer.Exit(1) from None
-    case = {
-        "sql": statement,
-        "sql_version": version,
-        "now_ms": _now_ms(),
-        **message,
-    }
+    case = {"sql": statement, "sql_version": version, "now_ms": _now_ms(), **message}
     if not case["topic"]:
         del case["topic"]
-    typer.echo(write(answer(case)))
+    told = answer(case)
+    typer.echo(write(told))
+    if "error" in told:
+        raise typer.Exit(1)
+    if not told["fires"]:
+        asked = "topic" in case and not case["topic"].startswith(BASIC_INGEST)
+        elsewhere = asked and not matches_filter(query.topic_filter or "", case["topic"])
+        typer.echo(f"{case['topic']} does not match FROM" if elsewhere else "WHERE is not true", err=True)
 
 
 def _record(rule: str, to: Path | None) -> None:

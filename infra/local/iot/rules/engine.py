@@ -131,8 +131,8 @@ class RulesEngine:
             hops = self._trail.hops(message)
             for rule in concerned:
                 self._start(rule, message, message.topic, hops)
-        elif self.watchers:
-            self._tell(Run(rule=None, message=message, context=self._context(message, message.topic)))
+        else:
+            self._tell_of_none(message)
 
     def _ingest(self, message: Message) -> None:
         """Run one rule ("Basic Ingest"): its FROM is not asked, its functions do not see the prefix."""
@@ -141,6 +141,7 @@ class RulesEngine:
         if rule is None or not rule.enabled:
             self.metrics["RuleNotFound"] += 1
             logger.error("RuleNotFound: Basic Ingest on %s names no enabled rule", message.topic)
+            self._tell_of_none(message)
             return
         self._start(rule, message, topic, 0)
 
@@ -312,6 +313,10 @@ class RulesEngine:
     def _tell(self, run: Run) -> None:
         for watcher in self.watchers:
             watcher(run)
+
+    def _tell_of_none(self, message: Message) -> None:
+        if self.watchers:
+            self._tell(Run(rule=None, message=message, context=self._context(message, message.topic)))
 
     async def drain(self, timeout_s: float) -> int:
         """Wait for the actions under way; return how many messages were not done in time."""
