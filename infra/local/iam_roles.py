@@ -5,6 +5,7 @@ The policies live where CreateRole put them; here they are read once, parsed, an
 
 import json
 import logging
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,7 @@ IamCall = Callable[..., Awaitable[dict[str, Any]]]
 """``await call("iam", "GetRole", RoleName=…)`` as the account's owner; raises botocore's ClientError."""
 
 MAX_RECORDS = 20_000
+_STREAM = re.compile(r"log-stream:.+")
 _log = logging.getLogger(__name__)
 
 
@@ -118,7 +120,8 @@ class Recorder:
 
     def add(self, role: Role, ask: Ask, decision: Decision, context: Mapping[str, Any]) -> None:
         """Record a decision, with every statement that allows it, so that none is called unused that is needed."""
-        key = (role.name, ask.action, ask.resource, decision.allowed)
+        resource = _STREAM.sub("log-stream:*", ask.resource)  # a worker's own: one entry for all of them
+        key = (role.name, ask.action, resource, decision.allowed)
         if key in self._seen or len(self._seen) >= MAX_RECORDS:
             return
         self._seen.add(key)
@@ -126,7 +129,7 @@ class Recorder:
         line = {
             "role": role.name,
             "action": ask.action,
-            "resource": ask.resource,
+            "resource": resource,
             "allowed": decision.allowed,
             "statements": allowing,
             "reason": decision.reason,
