@@ -99,12 +99,14 @@ class DynamoInvitations:
         with translated():
             return [load_invitation(item) for item in MembershipsModel.by_member.query(f"offer#{subject}")]
 
-    def of_email(self, email: str) -> Sequence[Invitation]:
-        """Return the offers made to an address."""
+    def of_email(self, email: str, *, limit: int, after: str | None) -> Page[Invitation]:
+        """Return the offers made to an address, ordered by id."""
+        member = f"email#{email}"
+        start = {"member": {"S": member}, "subject": {"S": after}} if after else None
         with translated():
-            named = [item.subject for item in MembershipsModel.by_member.query(f"email#{email}")]
-        found = (self.find(name_of(subject)) for subject in named)
-        return [invitation for invitation in found if invitation]
+            page = page_of(MembershipsModel.by_member.query(member, limit=limit, last_evaluated_key=start), "subject")
+        found = (self.find(name_of(item.subject)) for item in page.items)
+        return Page(items=[invitation for invitation in found if invitation], after=page.after)
 
     def discard(self, invitation: Invitation) -> None:
         """Forget an offer, if it is still there."""

@@ -6,6 +6,7 @@ from typing import Any
 from backend import bootstrap
 from backend.domain.access import device_subject
 from backend.runtime.http import Request, Routes
+from backend.schemas.paging import PageQuery
 from backend.schemas.people import (
     ConfigurationDocument,
     ExportDocument,
@@ -70,10 +71,12 @@ def configuration(request: Request) -> Any:  # noqa: ARG001 - the same for every
     return bootstrap.configuration().current()
 
 
-@routes.add("GET /v1/me/invitations", answer=InvitationsPage)
+@routes.add("GET /v1/me/invitations", query=PageQuery, answer=InvitationsPage)
 def my_invitations(request: Request) -> Any:
     """List the invitations made to my address."""
-    return {"items": [dump_invitation(each) for each in bootstrap.sharing().to_me(request.caller)]}
+    after = request.position(request.query["cursor"])
+    page = bootstrap.sharing().to_me(request.caller, limit=request.query["limit"], after=after)
+    return {"items": [dump_invitation(each) for each in page.items], "next_cursor": request.cursor(page.after)}
 
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:

@@ -31,10 +31,11 @@ routes = Routes(answers=bootstrap.answers, clock=bootstrap.clock)
 CREATED = 201
 
 
-@routes.add("GET /v1/devices/{thing}/members", answer=MembersPage)
+@routes.add("GET /v1/devices/{thing}/members", query=PageQuery, answer=MembersPage)
 def device_members(request: Request) -> Any:
     """List who is what to a device."""
-    return {"items": bootstrap.sharing().members(request.caller, device_subject(request.path["thing"]))}
+    members = bootstrap.sharing().members(request.caller, device_subject(request.path["thing"]))
+    return request.page(members, lambda member: member.user)
 
 
 @routes.add("PATCH /v1/devices/{thing}/members/{user}", body=RoleChange, answer=MemberDocument)
@@ -52,10 +53,11 @@ def remove_device_member(request: Request) -> None:
     bootstrap.sharing().remove(request.caller, subject, request.path["user"], version=request.version)
 
 
-@routes.add("GET /v1/rooms/{room}/members", answer=MembersPage)
+@routes.add("GET /v1/rooms/{room}/members", query=PageQuery, answer=MembersPage)
 def room_members(request: Request) -> Any:
     """List who is what to a room."""
-    return {"items": bootstrap.sharing().members(request.caller, room_subject(request.path["room"]))}
+    members = bootstrap.sharing().members(request.caller, room_subject(request.path["room"]))
+    return request.page(members, lambda member: member.user)
 
 
 @routes.add("PATCH /v1/rooms/{room}/members/{user}", body=RoleChange, answer=MemberDocument)
@@ -92,7 +94,8 @@ def invite(request: Request) -> Any:
 def invitations(request: Request) -> Any:
     """List the open invitations of a device or room of mine."""
     found = bootstrap.sharing().invitations(request.caller, _subject(request.query))
-    return {"items": [dump_invitation(each) for each in found]}
+    page = request.page(found, lambda invitation: invitation.id)
+    return {**page, "items": [dump_invitation(each) for each in page["items"]]}
 
 
 @routes.add("DELETE /v1/invitations/{invitation}", answer=None)

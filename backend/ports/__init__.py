@@ -185,8 +185,8 @@ class Invitations(Protocol):
     def of_subject(self, subject: str) -> Sequence[Invitation]:
         """Return the offers for a device or room; there are at most a few more than ``MAX_INVITATIONS``."""
 
-    def of_email(self, email: str) -> Sequence[Invitation]:
-        """Return the offers made to an address."""
+    def of_email(self, email: str, *, limit: int, after: str | None) -> Page[Invitation]:
+        """Return the offers made to an address, ordered by id."""
 
 
 class Audit(Protocol):

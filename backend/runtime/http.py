@@ -4,9 +4,9 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from marshmallow import Schema
 
@@ -26,6 +26,7 @@ from backend.runtime.identity import load_caller
 from backend.runtime.logs import StructuredLog
 from backend.schemas.base import load, load_json
 
+T = TypeVar("T")
 MAX_PATH_PARAMETER_LENGTH = 256
 PROBLEM = "application/problem+json"
 ETAG = re.compile(r'"(\d{1,15})"\Z')
@@ -70,6 +71,13 @@ class Request:
     def cursor(self, position: Any) -> str | None:
         """Return the cursor of the next page; None at the end."""
         return None if position is None else dump_cursor(position, bound_to=self._binding())
+
+    def page(self, items: Sequence[T], key: Callable[[T], str]) -> dict[str, Any]:
+        """Return the page asked for of a list that is short, and known whole; ordered by what ``key`` returns."""
+        after = self.position(self.query["cursor"])
+        rest = sorted((each for each in items if after is None or key(each) > after), key=key)
+        shown = rest[: self.query["limit"]]
+        return {"items": shown, "next_cursor": self.cursor(key(shown[-1])) if len(rest) > len(shown) else None}
 
     def _binding(self) -> list[object]:
         asked = sorted((name, value) for name, value in self.query.items() if name not in {"cursor", "limit"})

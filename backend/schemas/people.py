@@ -7,6 +7,7 @@ from marshmallow import ValidationError, fields, validate, validates_schema
 from backend.domain.access import INVITATION_LIFETIME, Invitation, Role, device_subject, name_of
 from backend.schemas.base import Document, strict_boolean
 from backend.schemas.devices import DeviceDocument, name_field, thing_field
+from backend.schemas.paging import PageQuery
 
 MAX_TOKEN_LENGTH = 8_192
 SHARED_ROLES = (Role.OWNER, Role.OPERATOR, Role.VIEWER)
@@ -71,9 +72,10 @@ class MemberDocument(Document):
 
 
 class MembersPage(Document):
-    """All members; there are at most 20."""
+    """Members, ordered by user; there are at most 20."""
 
     items = fields.List(fields.Nested(MemberDocument))
+    next_cursor = fields.String(allow_none=True)
 
 
 class RoleChange(Document):
@@ -149,9 +151,10 @@ class InvitationsPage(Document):
     """Open offers; there are at most 20 of one device or room."""
 
     items = fields.List(fields.Nested(InvitationDocument))
+    next_cursor = fields.String(allow_none=True)
 
 
-class InvitationsQuery(Document):
+class InvitationsQuery(PageQuery):
     """Offers of what."""
 
     thing = thing_field()

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
 from typing import Any, TypeVar
 
-from backend.domain.access import Caller, Role, device_subject, name_of, room_subject, user_subject
+from backend.domain.access import Caller, Invitation, Role, device_subject, name_of, room_subject, user_subject
 from backend.domain.accounts import Notifications, Profile
 from backend.domain.changes import PutProfile, RemoveMembership, RemoveProfile
 from backend.domain.items import TABLES, Item
@@ -144,7 +144,7 @@ class Accounts:
             "devices": owned,
             "rooms": mine,
             "invitations_made": [each for subject in subjects for each in self._invitations.of_subject(subject)],
-            "invitations_received": list(self._invitations.of_email(profile.email)),
+            "invitations_received": list(self._offers_to(profile)),
             "items": [item for table in TABLES for item in self._items_in(caller, table)],
             "changes_made": list(_all(lambda after: self._audit.of_person(caller.user, limit=PAGE, after=after))),
         }
@@ -160,7 +160,7 @@ class Accounts:
         for membership in list(self._of(caller, "device")):
             self._leave(caller, membership.subject, membership.role, self._device_book.release)
         if profile is not None:
-            for invitation in self._invitations.of_email(profile.email):
+            for invitation in list(self._offers_to(profile)):
                 self._invitations.discard(invitation)
         self._items.remove_all(caller.user)
         self._answers.remove_all(caller.user)
@@ -183,6 +183,9 @@ class Accounts:
 
     def _items_in(self, caller: Caller, table: str) -> Iterator[Item]:
         return _all(lambda after: self._items.list(caller.user, table, limit=PAGE, after=after))
+
+    def _offers_to(self, profile: Profile) -> Iterator[Invitation]:
+        return _all(lambda after: self._invitations.of_email(profile.email, limit=PAGE, after=after))
 
     def _of(self, caller: Caller, kind: str) -> Iterator[Any]:
         return _all(lambda after: self._memberships.of_user(caller.user, kind, limit=PAGE, after=after))

@@ -27,6 +27,7 @@ from backend.domain.changes import (
     RemoveInvitation,
     RemoveMembership,
 )
+from backend.domain.paging import Page
 from backend.domain.telemetry import epoch_ms
 from backend.errors import (
     ConflictError,
@@ -141,11 +142,14 @@ class Sharing:
             raise NotFoundError(NO_INVITATION) from None
         self._end(caller, found, "revoked an invitation")
 
-    def to_me(self, caller: Caller) -> Sequence[Invitation]:
+    def to_me(self, caller: Caller, *, limit: int, after: str | None) -> Page[Invitation]:
         """Return the open offers made to the caller's address."""
         profile = self._profiles.find(caller.user)
+        if profile is None:
+            return Page(items=[])
         now = self._clock.now()
-        return [each for each in self._invitations.of_email(profile.email) if now < each.expires_at] if profile else []
+        page = self._invitations.of_email(profile.email, limit=limit, after=after)
+        return replace(page, items=[each for each in page.items if now < each.expires_at])
 
     def decline(self, caller: Caller, *, code: str | None = None, invitation: str | None = None) -> None:
         """Turn an offer down."""

@@ -94,12 +94,12 @@ def test_an_invitation_is_found_by_id_subject_and_address_until_it_is_taken(
         repositories.store.commit(PutInvitation(invitation=offer))
     assert repositories.invitations.find(offer.id) == offer
     assert list(repositories.invitations.of_subject(offer.subject)) == [offer]
-    assert list(repositories.invitations.of_email(f"{thing}@example.com")) == [offer]
+    assert list(repositories.invitations.of_email(f"{thing}@example.com", limit=10, after=None).items) == [offer]
     repositories.store.commit(RemoveInvitation(invitation=offer))
     with pytest.raises(ConflictError):
         repositories.store.commit(RemoveInvitation(invitation=offer))
     assert repositories.invitations.find(offer.id) is None
-    assert list(repositories.invitations.of_email(f"{thing}@example.com")) == []
+    assert list(repositories.invitations.of_email(f"{thing}@example.com", limit=10, after=None).items) == []
 
 
 def test_a_room_knows_what_stands_in_it(repositories: Repositories, thing: str) -> None:

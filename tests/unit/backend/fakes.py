@@ -180,8 +180,10 @@ class FakeInvitations:
     def of_subject(self, subject: str) -> list[Invitation]:
         return [row for row in self.rows.values() if row.subject == subject]
 
-    def of_email(self, email: str) -> list[Invitation]:
-        return [row for row in self.rows.values() if row.email == email]
+    def of_email(self, email: str, *, limit: int, after: str | None) -> Page[Invitation]:
+        found = sorted((row for row in self.rows.values() if row.email == email), key=lambda row: row.id)
+        rest = [row for row in found if after is None or row.id > after]
+        return Page(items=rest[:limit], after=rest[limit - 1].id if len(rest) > limit else None)
 
     def discard(self, invitation: Invitation) -> None:
         self.rows.pop(invitation.id, None)

@@ -96,6 +96,8 @@ def _leaks(scene: Scene, cell: Cell) -> Iterator[str]:
     wanted = cell.row.expected(names, cell.role, cell.states) or cell.operation.done
     if reply.status != wanted:
         yield f"answers {reply.status}, not {wanted}: {reply.text[:200]}"
+    if reply.status >= 400 and not _is_problem(reply):
+        yield f"is refused by what is no problem document: {reply}"
     yield from _changes(scene, cell, reply, before, outside)
     hidden = tuple(
         "absent" if is_hidden(name, cell.role, state) else state for name, state in zip(names, cell.states, strict=True)
@@ -106,6 +108,13 @@ def _leaks(scene: Scene, cell: Cell) -> Iterator[str]:
         if _told(scene, reply) != _told(scene, twin):
             yield f"is not told the same as of nothing: {_told(scene, reply)} but {_told(scene, twin)}"
     yield from _shown(scene, cell, reply, wanted, names)
+
+
+def _is_problem(reply: Reply) -> bool:
+    """Say whether it is one by RFC 9457."""
+    wanted = {"type", "title", "status", "detail", "instance"}
+    typed = reply.headers.get("content-type") == "application/problem+json"
+    return typed and wanted <= set(reply.json) and reply.json["status"] == reply.status
 
 
 def _shown(scene: Scene, cell: Cell, reply: Reply, wanted: int, names: tuple[str, ...]) -> Iterator[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from backend.openapi import build
 from tests.integration.backend.matrix.cells import FIXED, Operation, operations
+from tests.integration.backend.matrix.rows import rows_of
 from tests.integration.backend.matrix.scene import ROLES, Scene
 from tests.integration.backend.world import Person, Reply
 from tests.unit.backend.examples import NOW_MS, document
@@ -20,8 +21,8 @@ class List:
 
     def ask(self, person: Person, scene: Scene, cursor: str | None, *, thing: str | None = None) -> Reply:
         names = {**FIXED, "thing": thing or scene.own.thing, "room": scene.own.room}
-        more = f"&cursor={cursor}" if cursor else ""
-        return person("GET", f"{self.operation.path.format(**names)}?limit=1{more}")
+        asked = ["limit=1", rows_of(self.operation.name)[0].query.format(**names), f"cursor={cursor}" if cursor else ""]
+        return person("GET", f"{self.operation.path.format(**names)}?{'&'.join(filter(None, asked))}")
 
 
 def lists() -> list[List]:
@@ -41,12 +42,17 @@ def fill(scene: Scene) -> str:
         assert owner("POST", "/v1/rooms", {"name": f"room {number}"}).status == 201
         for person in scene.people.values():
             assert person("PUT", f"/v1/items/notes/more-{number}", {"body": {}}).status == 200
-    second = world.device(owner)
+    second, third = world.device(owner), world.device(scene.other.owner)
+    email = world.people.users[owner.user]["email"]
+    assert (
+        scene.other.owner("POST", "/v1/invitations", {"thing": third, "role": "viewer", "email": email}).status == 201
+    )
     assert owner("PUT", f"/v1/rooms/{scene.own.room}/devices/{second}").status == 204
     for thing in (scene.own.thing, second):
         for number in range(3):
             assert owner("POST", f"/v1/devices/{thing}/commands", {"command": "identify"}).status == 202
             assert owner("PATCH", f"/v1/devices/{thing}", {"name": f"name {number}"}).status == 200
+            assert owner("POST", "/v1/invitations", {"thing": thing, "role": "viewer"}).status == 201
             t0 = NOW_MS - 60_000 * (number + 1)
             assert world.send(thing, document(seq=100 + number, t0=t0))
             assert not world.send(thing, document(seq=200 + number, v=number + 2))
@@ -70,7 +76,7 @@ def judge(scene: Scene) -> tuple[int, list[str]]:
             *((f"{other.operation.name}", 400, other.ask(owner, scene, cursor)) for other in own if other != each),
             *((f"tampered {how}", 400, each.ask(owner, scene, text)) for how, text in _tampered(cursor)),
         ]
-        if "{thing}" in each.operation.path:
+        if "{thing}" in each.operation.path + rows_of(name)[0].query:
             asked.append(("another device", 400, each.ask(owner, scene, cursor, thing=second)))
         count += len(asked)
         wrong += [f"{name}: cursor for {who}: {reply.status}" for who, status, reply in asked if reply.status != status]
