@@ -12,6 +12,9 @@ class Thing:
     name: str
     type_name: str | None = None
     attributes: Mapping[str, str] = field(default_factory=dict)
+    exclusive: bool = False
+    """Its certificate is its own alone: it is the client's thing whatever the client id. (page "Associating an AWS IoT
+    thing to an MQTT client connection")."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,7 +35,7 @@ class Principals(Protocol):
         """
 
     def thing(self, principal: Principal, client_id: str) -> Thing | None:
-        """Return the thing named ``client_id`` if it is attached to the principal: what thing variables resolve to."""
+        """Return what thing variables resolve to: the principal's exclusive thing, or its thing named ``client_id``."""
 
     def on_change(self, callback: Callable[[], None]) -> None:
         """Call back after any change of a policy, attachment, certificate, group or thing: decisions are stale."""

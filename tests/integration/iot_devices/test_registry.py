@@ -427,14 +427,22 @@ def test_the_older_and_smaller_operations_do_what_they_say(iot):
     iot.update_thing_type(thingTypeName="bulb", thingTypeProperties={"thingTypeDescription": "shines"})
     properties = iot.describe_thing_type(thingTypeName="bulb")["thingTypeProperties"]
     assert properties["thingTypeDescription"] == "shines"
-    message = refused(
-        iot.attach_thing_principal,
-        "NotImplementedException",
-        thingName="lamp",
-        principal=arn,
-        thingPrincipalType="EXCLUSIVE_THING",
-    )
-    assert message == "not emulated: AttachThingPrincipal with EXCLUSIVE_THING"
+
+
+def test_a_certificate_attached_exclusively_has_one_thing(iot):
+    arn, other = (iot.create_keys_and_certificate()["certificateArn"] for _ in range(2))
+    for name in ("lamp", "fan"):
+        iot.create_thing(thingName=name)
+    kind = {"thingPrincipalType": "EXCLUSIVE_THING"}
+    iot.attach_thing_principal(thingName="lamp", principal=arn, **kind)
+    assert iot.list_principal_things_v2(principal=arn)["principalThingObjects"] == [{"thingName": "lamp", **kind}]
+    iot.attach_thing_principal(thingName="lamp", principal=other)
+    assert iot.list_thing_principals_v2(thingName="lamp", **kind)["thingPrincipalObjects"] == [
+        {"principal": arn, **kind}
+    ]
+    refused(iot.attach_thing_principal, "InvalidRequestException", thingName="fan", principal=arn)
+    refused(iot.attach_thing_principal, "InvalidRequestException", thingName="fan", principal=other, **kind)
+    refused(iot.attach_thing_principal, "InvalidRequestException", thingName="fan", principal=IDENTITY, **kind)
 
 
 def test_provisioning_templates_as_resources(iot):

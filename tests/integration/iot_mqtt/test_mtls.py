@@ -5,6 +5,7 @@ import pytest
 
 from tests.integration.iot_mqtt.raw import Wire, tls
 from tests.unit.iot_mqtt import wire
+from tests.unit.iot_mqtt.harness import document, statement
 
 
 @pytest.mark.parametrize("v5", [False, True])
@@ -18,6 +19,22 @@ async def test_a_registered_device_connects_over_mutual_tls(local, v5):
         client.writer.write(wire.publish("a/b", b"hello", qos=1, pid=9, v5=v5))
         kinds = {(await client.get()).kind, (await client.get()).kind}
         assert kinds == {3, 4}
+
+
+async def test_thing_variables_resolve_for_any_client_id_where_the_certificate_has_one_thing_alone(local):
+    name = local.name()
+    own = statement(["iot:Connect", "iot:Publish"], ["client/*", "topic/${iot:Connection.Thing.ThingName}/x"])
+    identity = local.identity(name, document(own))
+    for exclusive in (False, True):
+        if exclusive:
+            attach = local.iot.attach_thing_principal
+            attach(thingName=name, principal=identity.arn, thingPrincipalType="EXCLUSIVE_THING")
+        async with Wire.open(local.ports["mqtt"], tls(local, identity)) as client:
+            client.writer.write(wire.connect("another"))
+            assert (await client.get()).codes == [0]
+            client.writer.write(wire.publish(f"{name}/x", qos=1, pid=9))
+            got = await client.get()
+            assert (got and got.pid) == (9 if exclusive else None)
 
 
 async def test_an_inactive_certificate_is_closed_before_a_connack(local):

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from infra.local.iot.message import Message, Properties
+from infra.local.iot.message import Message, Properties, Thing
 from infra.local.iot.mqtt.limits import Behaviour, Limits
 from infra.local.iot.mqtt.sessions import SWEEP_S
 from tests.unit.iot_mqtt import wire
@@ -542,6 +542,21 @@ async def test_presence_events_carry_every_documented_field():
         "disconnectReason": "CLIENT_INITIATED_DISCONNECT",
         "versionNumber": 0,
     }
+
+
+async def test_events_name_the_thing_of_an_exclusive_attachment_whatever_the_client_id():
+    broker = Broker()
+    broker.principals.things["c"] = Thing(name="lamp", exclusive=True)
+    broker.principals.things["other"] = Thing(name="other")
+    own = document(statement("iot:*", "*"), statement("iot:Publish", "topic/no", "Deny"))
+    broker.principals.default = [own]
+    for client_id in ("c", "other"):
+        client = await broker.connected(client_id)
+        client.send(wire.subscribe("a"), wire.unsubscribe("a"), wire.disconnect())
+        await client.end()
+    for kind in ("connected", "subscribed", "unsubscribed", "disconnected"):
+        assert [one.get("thingName") for one in events(broker, kind)] == ["lamp"]
+        assert [one.get("thingName") for one in events(broker, kind, "other")] == [None]
 
 
 async def test_version_numbers_rise_and_begin_anew_after_an_hour_away():

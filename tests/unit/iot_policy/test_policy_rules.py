@@ -106,6 +106,12 @@ def test_thing_variables_need_the_client_id_and_the_attachment(context):
     assert not allows(f"{ARN}client/${{iot:Connection.Thing.ThingName}}", f"{ARN}client/lamp", context)
 
 
+def test_an_exclusive_thing_is_the_clients_whatever_its_id():
+    thing = Thing(name="lamp", exclusive=True)
+    assert Context(client_id="another", thing=thing).values("iot:Connection.Thing.ThingName") == ("lamp",)
+    assert Context(client_id="another", thing=thing).values("iot:Connection.Thing.IsAttached") == ("true",)
+
+
 def test_a_value_is_taken_literally_wildcards_in_it_open_nothing():
     name = "${iot:Connection.Thing.Attributes[odd]}"
     assert allows(f"{ARN}topic/{name}", f"{ARN}topic/a*b", Context(thing=LAMP))

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from infra.local.iot.message import Message, Principal
+from infra.local.iot.message import Message, Principal, Thing
 
 CLIENT_INITIATED = "CLIENT_INITIATED_DISCONNECT"
 AUTH_ERROR = "AUTH_ERROR"
@@ -32,8 +32,14 @@ class _Version:
 class Lifecycle:
     """Publishes what happens to connections; a client id holding `#` or `+` has no events."""
 
-    def __init__(self, publish: Callable[[Message], None], time: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        publish: Callable[[Message], None],
+        time: Callable[[], float],
+        find_thing: Callable[[Principal, str], Thing | None],
+    ) -> None:
         self._publish = publish
+        self._find_thing = find_thing
         self._time = time
         self._versions: dict[str, _Version] = {}
 
@@ -95,6 +101,9 @@ class Lifecycle:
             "principalIdentifier": principal.id,
             **more,
         }
+        thing = self._find_thing(principal, client_id)
+        if thing is not None and thing.exclusive:
+            document["thingName"] = thing.name
         topic = f"$aws/events/{kind}/{event}/{client_id}"
         self._publish(Message(topic=topic, payload=json.dumps(document).encode()))
 

@@ -185,7 +185,11 @@ def ask_registry(iot: Any, principal: str, action: str, resource: str, client_id
 
 
 def _find_thing(iot: Any, principal: str, client_id: str) -> Thing | None:
-    if client_id not in iot.list_principal_things(principal=principal)["things"]:
-        return None
-    asked = iot.describe_thing(thingName=client_id)
-    return Thing(name=client_id, type_name=asked.get("thingTypeName"), attributes=asked["attributes"])
+    for pages in iot.get_paginator("list_principal_things_v2").paginate(principal=principal):
+        for one in pages["principalThingObjects"]:
+            exclusive = one["thingPrincipalType"] == "EXCLUSIVE_THING"
+            if exclusive or one["thingName"] == client_id:
+                asked = iot.describe_thing(thingName=one["thingName"])
+                facts = {"type_name": asked.get("thingTypeName"), "attributes": asked["attributes"]}
+                return Thing(name=one["thingName"], exclusive=exclusive, **facts)
+    return None

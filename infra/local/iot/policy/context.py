@@ -21,7 +21,8 @@ class Context:
     client_id: str | None = None
     source_ip: str | None = None
     thing: Thing | None = None
-    """Resolves only while its name equals ``client_id`` (or that is None). (page "Thing policy variables")."""
+    """Resolves only while its name equals ``client_id`` (or that is None), or it is exclusive. (page "Thing policy
+    variables")."""
     attached: bool | None = None
     """``iot:Connection.Thing.IsAttached``; None means: whether there is a ``thing``."""
     certificate_id: str | None = None
@@ -69,7 +70,7 @@ class Context:
 
     def _thing_values(self, key: str) -> Sequence[str] | None:
         thing = self.thing if self.attached is not False else None
-        if thing and self.client_id not in {None, thing.name}:
+        if thing and not thing.exclusive and self.client_id not in {None, thing.name}:
             thing = None
         if key == "iot:Connection.Thing.IsAttached":
             return ("true" if (thing is not None if self.attached is None else self.attached) else "false",)

@@ -108,11 +108,15 @@ class Registry:
         return [(policy.name, policy.versions[policy.default].parsed) for policy in self.policies.effective(name)]
 
     def thing(self, principal: Principal, client_id: str) -> Thing | None:
-        """Return the thing named ``client_id`` if it is attached to the principal."""
-        record = self.state.things.get(client_id)
-        if record is None or self._principal_name(principal) not in record.principals:
-            return None
-        return Thing(name=record.name, type_name=record.type_name, attributes=dict(record.attributes))
+        """Return the principal's exclusive thing, else the thing named ``client_id`` if it is attached to it."""
+        name = self._principal_name(principal)
+        things = self.state.things_of(name) if name else []
+        for record in things:
+            exclusive = record.principals[name or ""]
+            if exclusive or record.name == client_id:
+                attributes = dict(record.attributes)
+                return Thing(name=record.name, type_name=record.type_name, attributes=attributes, exclusive=exclusive)
+        return None
 
     def authorizer(self, name: str | None) -> Authorizer | None:
         """Return an ACTIVE custom authorizer by name, or the default one; None if there is none."""

@@ -39,8 +39,8 @@ class ThingRecord:
     type_name: str | None
     attributes: dict[str, str]
     version: int = 1
-    principals: dict[str, None] = field(default_factory=dict)
-    """Certificate ARNs and identity-pool identities, in the order they were attached."""
+    principals: dict[str, bool] = field(default_factory=dict)
+    """Certificate ARNs and identity-pool identities, in the order they were attached; True: exclusively."""
     groups: dict[str, None] = field(default_factory=dict)
 
 

@@ -12,7 +12,12 @@ MAX_ATTRIBUTES = 50
 MAX_ATTRIBUTES_UNTYPED = 3
 MAX_SEARCHABLE = 3
 """Attributes that a thing type names as searchable. (API reference, "ThingTypeProperties")."""
+EXCLUSIVE = "EXCLUSIVE_THING"
 TYPE_DELETABLE_AFTER = timedelta(minutes=5)
+
+
+def _kind(exclusive: bool) -> str:  # noqa: FBT001 - what the registry keeps
+    return EXCLUSIVE if exclusive else f"NON_{EXCLUSIVE}"
 
 
 class Things:
@@ -82,10 +87,17 @@ class Things:
         return {}
 
     def attach_thing_principal(self, ask: Ask) -> Answer:
-        """Attach a certificate or identity to a thing."""
-        if ask.get("thingPrincipalType") == "EXCLUSIVE_THING":
-            raise NotEmulatedError("AttachThingPrincipal with EXCLUSIVE_THING")
-        self._thing(ask).principals[self._state.principal(ask["principal"])] = None
+        """Attach a certificate or identity to a thing; a certificate also exclusively, if it has no other thing."""
+        thing, principal = self._thing(ask), self._state.principal(ask["principal"])
+        exclusive = ask.get("thingPrincipalType") == EXCLUSIVE
+        if exclusive and ":cert/" not in principal:
+            raise InvalidError("Only a certificate can be attached to a thing exclusively")
+        others = [one for one in self._state.things_of(principal) if one is not thing]
+        if others and (exclusive or others[0].principals[principal]):
+            raise InvalidError(
+                f"Principal {principal} is attached to thing {others[0].name}, or one of both exclusively"
+            )
+        thing.principals[principal] = exclusive
         return {}
 
     def detach_thing_principal(self, ask: Ask) -> Answer:
@@ -100,12 +112,11 @@ class Things:
 
     def list_thing_principals_v2(self, ask: Ask) -> Answer:
         """List what is attached to a thing, with the kind of attachment."""
-        principals, token = page(self._thing(ask).principals, ask)
-        kind = "NON_EXCLUSIVE_THING"
-        return {
-            "thingPrincipalObjects": [{"principal": one, "thingPrincipalType": kind} for one in principals],
-            "nextToken": token,
-        }
+        attached = self._thing(ask).principals
+        wanted = [one for one in attached if ask.get("thingPrincipalType") in {None, _kind(attached[one])}]
+        principals, token = page(wanted, ask)
+        listed = [{"principal": one, "thingPrincipalType": _kind(attached[one])} for one in principals]
+        return {"thingPrincipalObjects": listed, "nextToken": token}
 
     def list_principal_things(self, ask: Ask) -> Answer:
         """List the things a principal is attached to."""
@@ -114,12 +125,12 @@ class Things:
 
     def list_principal_things_v2(self, ask: Ask) -> Answer:
         """List the things a principal is attached to, with the kind of attachment."""
-        things, token = page(self._state.things_of(self._state.principal(ask["principal"])), ask)
-        kind = "NON_EXCLUSIVE_THING"
-        return {
-            "principalThingObjects": [{"thingName": thing.name, "thingPrincipalType": kind} for thing in things],
-            "nextToken": token,
-        }
+        principal = self._state.principal(ask["principal"])
+        found = [(one.name, _kind(one.principals[principal])) for one in self._state.things_of(principal)]
+        wanted = [pair for pair in found if ask.get("thingPrincipalType") in {None, pair[1]}]
+        things, token = page(wanted, ask)
+        listed = [{"thingName": name, "thingPrincipalType": kind} for name, kind in things]
+        return {"principalThingObjects": listed, "nextToken": token}
 
     def create_thing_type(self, ask: Ask) -> Answer:
         """Create a thing type; the same again is a success."""
