@@ -52,6 +52,8 @@ from infra.local.iot.rules.templates import compile_template
         ("SELECT @x FROM 't'", "       ^", "@x is not set"),
         ("SELECT 1E9999 AS x", "       ^", "A number must be within"),
         ("SELECT a = 1 FROM 't'", "       ^", "This item needs AS"),
+        ("SELECT 'a/#/b' AS x FROM 'a/#/b'", "                         ^", "# stands alone on the last level"),
+        ("SELECT * FROM '$share/g/a'", "              ^", "Rules cannot subscribe to"),
     ],
 )
 def test_an_error_shows_its_place_and_what_was_expected(sql, caret, message):

@@ -12,7 +12,7 @@ from infra.local.iot.rules.aws_calls import Aws, CallError
 from infra.local.iot.rules.compiler import Query, compile_statement
 from infra.local.iot.rules.context import V1, VERSIONS
 from infra.local.iot.rules.engine import Rule, RulesEngine
-from infra.local.iot.rules.filters import check_filter, matches_filter
+from infra.local.iot.rules.filters import matches_filter
 from infra.local.iot.rules.parser import SqlError
 from infra.local.iot.rules.records import Recorder
 from infra.local.iot.rules.tree import roles_named
@@ -216,8 +216,4 @@ def _compile(given: Mapping[str, Any]) -> Query:
     version = given.get("awsIotSqlVersion", V1)
     if version not in VERSIONS:
         raise Refusal("InvalidRequestException", f"awsIotSqlVersion is one of {', '.join(VERSIONS)}")
-    query = compile_statement(given["sql"], version)
-    wrong = None if query.topic_filter is None else check_filter(query.topic_filter)
-    if wrong:
-        raise SqlError(wrong, query.sql, query.sql.find(query.topic_filter or ""))
-    return query
+    return compile_statement(given["sql"], version)

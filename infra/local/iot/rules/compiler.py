@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from infra.local.iot.rules import functions, mathematics, tree  # noqa: F401 - both enter their functions
 from infra.local.iot.rules.catalog import FUNCTIONS, REFUSED, Function
 from infra.local.iot.rules.context import BEYOND, V1, Context
+from infra.local.iot.rules.filters import check_filter
 from infra.local.iot.rules.functions import RAW
 from infra.local.iot.rules.operators import CASTS, OPERATORS, add, equals, minus, negation, remainder
 from infra.local.iot.rules.parser import SqlError, parse_statement
@@ -77,9 +78,12 @@ def compile_statement(sql: str, version: str) -> Query:
     """Return the statement, ready to run.
 
     Raises:
-        SqlError: it cannot be parsed, names an unknown or refused function, or misuses one.
+        SqlError: it cannot be parsed, its filter is none, it names an unknown or refused function, or misuses one.
     """
     statement = parse_statement(sql)
+    wrong = None if statement.topic_filter is None else check_filter(statement.topic_filter)
+    if wrong:
+        raise SqlError(wrong, sql, statement.filter_at)
     compiler = Compiler(sql, version, variables=())
     assignments = []
     for name, expression in statement.variables:

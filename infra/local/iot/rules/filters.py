@@ -18,8 +18,8 @@ def check_filter(topic_filter: str) -> str | None:
         return "# stands alone on the last level of a topic filter"
     if any("+" in level and level != "+" for level in levels):
         return "+ stands alone on its level of a topic filter"
-    if topic_filter.startswith("$aws/rules/"):
-        return "Rules cannot subscribe to Basic Ingest topics"
+    if topic_filter.startswith(("$aws/rules/", "$share/")):
+        return "Rules cannot subscribe to Basic Ingest topics, nor share a subscription"
     return None
 
 

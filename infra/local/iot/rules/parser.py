@@ -263,4 +263,4 @@ class _Build(Transformer[Token, Any]):
         where: tree.Expression | None,
     ) -> tree.Statement:
         topic_filter = None if source is None else _unquote(source)
-        return tree.Statement(selection[0], topic_filter, where, selection[1], variables or ())
+        return tree.Statement(selection[0], topic_filter, where, selection[1], variables or (), _at(source))

@@ -190,6 +190,7 @@ class Statement:
     where: Expression | None = None
     value: bool = False
     variables: tuple[tuple[str, Expression], ...] = ()
+    filter_at: int = field(default=0, compare=False, repr=False)
 
     def __str__(self) -> str:
         assignments = ", ".join(f"@{name} = {value}" for name, value in self.variables)
