@@ -1,0 +1,134 @@
+"""Retained messages, and groups that share a subscription."""
+
+from datetime import timedelta
+
+import pytest
+
+from infra.local.iot.message import Message, Principal, Properties
+from infra.local.iot.mqtt.limits import Limits
+from tests.unit.iot_mqtt import wire
+from tests.unit.iot_mqtt.harness import Broker, document, statement
+from tests.unit.iot_mqtt.scenes import BOTH, persistent
+
+# -- retained messages
+
+
+@BOTH
+async def test_retained_messages_go_to_exact_filters_only(v5):
+    broker = Broker()
+    publisher = await broker.connected("p", v5=v5)
+    publisher.send(wire.publish("r/1", b"kept", qos=1, retain=True, v5=v5))
+    await publisher.one()
+    exact = await broker.subscribed("s", "r/1", v5=v5)
+    got = await exact.one()
+    assert (got.payload, got.retain) == (b"kept", True)
+    for topic_filter in ("r/+", "#", "$share/g/r/1"):
+        assert await (await broker.subscribed(topic_filter.replace("$", ""), topic_filter, v5=v5)).nothing()
+    publisher.send(wire.publish("r/1", b"live", qos=1, retain=True, v5=v5))
+    got = await exact.one()
+    assert (got.payload, got.retain) == (b"live", False)
+
+
+async def test_an_empty_retained_payload_deletes_and_is_forwarded():
+    broker = Broker()
+    client = await broker.subscribed("c", ("r", 0))
+    client.send(wire.publish("r", b"kept", retain=True), wire.publish("r", b"", retain=True))
+    assert [got.payload for got in await client.get(2)] == [b"kept", b""]
+    assert broker.gateway.retained.get("r") is None
+    assert list(broker.gateway.retained.list()) == []
+
+
+@pytest.mark.parametrize(("handling", "counts"), [(0, [1, 1]), (1, [1, 0]), (2, [0, 0])])
+async def test_retain_handling_says_when_retained_messages_are_sent(handling, counts):
+    broker = Broker()
+    broker.gateway.publish(Message(topic="r", payload=b"kept", retain=True))
+    client = await broker.connected(v5=True)
+    for count in counts:
+        client.send(wire.subscribe(("r", handling << 4), v5=True))
+        assert len(await client.get(1 + count)) == 1 + count
+        assert await client.nothing()
+
+
+async def test_retained_messages_are_listed_and_expire():
+    broker = Broker()
+    limited = Properties(message_expiry_s=60)
+    broker.gateway.publish(Message(topic="b", payload=b"1", retain=True, properties=limited))
+    broker.gateway.publish(Message(topic="a", payload=b"2", retain=True))
+    assert [one.message.topic for one in broker.gateway.retained.list()] == ["a", "b"]
+    broker.clock.move(timedelta(seconds=60))
+    assert [one.message.topic for one in broker.gateway.retained.list()] == ["a"]
+    assert broker.gateway.retained.get("b") is None
+    for _ in range(2):
+        broker.clock.move(timedelta(days=3 * 365 - 1))
+        assert broker.gateway.retained.get("a") is not None
+    broker.clock.move(timedelta(days=3 * 365 + 1))
+    assert broker.gateway.retained.get("a") is None
+
+
+# -- shared subscriptions
+
+
+@BOTH
+async def test_a_shared_group_gets_each_message_once(v5):
+    broker = Broker(Limits.without_rates())
+    members = [await broker.subscribed(f"m{n}", "$share/g/a/+", v5=v5) for n in range(3)]
+    plain = await broker.subscribed("plain", "a/+", v5=v5)
+    for number in range(60):
+        broker.gateway.publish(Message(topic="a/x", payload=b"%d" % number, qos=1))
+    assert len(await plain.get(60)) == 60
+    counts, seen = [], []
+    for member in members:
+        found, _ = wire.read(member.link.written, v5=v5)
+        counts.append(len(found))
+        seen += [got.payload for got in found]
+    assert sorted(map(int, seen)) == list(range(60))
+    assert min(counts) > 0
+
+
+async def test_a_group_whose_persistent_member_is_away_queues_and_hands_out_twenty_a_second():
+    broker = Broker(Limits(queued_messages=30))
+    client = await persistent(broker)
+    client.send(wire.subscribe("$share/g/a"), wire.disconnect())
+    await client.end()
+    for number in range(33):
+        broker.gateway.publish(Message(topic="a", payload=b"%d" % number, qos=1))
+    assert broker.gateway.counters["shared_queue_full"] == 3
+    client = await persistent(broker)
+    assert [got.payload for got in await client.get(20)] == [b"%d" % n for n in range(20)]
+    assert await client.nothing()
+    assert [got.payload for got in await client.get(10)] == [b"%d" % n for n in range(20, 30)]
+
+
+async def test_what_waits_for_a_group_is_bounded_in_bytes_and_expires():
+    broker = Broker(Limits(queued_bytes=250))
+    client = await persistent(broker, v5=True)
+    client.send(wire.subscribe("$share/g/a", v5=True), wire.disconnect())
+    await client.end()
+    for seconds in (10, 60, 60):
+        soon = Properties(message_expiry_s=seconds)
+        broker.gateway.publish(Message(topic="a", payload=b"%d" % seconds + b"." * 98, qos=1, properties=soon))
+    assert broker.gateway.counters == {"shared_queue_full": 1}
+    broker.clock.move(timedelta(seconds=20))
+    client = await persistent(broker, v5=True)
+    assert (await client.one()).props[2] == 40
+    assert await client.nothing()
+    assert broker.gateway.counters["expired"] == 1
+
+
+async def test_a_member_that_may_not_receive_gets_nothing_and_another_does():
+    broker = Broker()
+    no = document(statement(["iot:Connect", "iot:Subscribe"], "*"))
+
+    poor = Principal(kind="certificate", id="0" * 64)
+    broker.principals.policies[poor.id] = [no]
+    await broker.subscribed("poor", "$share/g/a", principal=poor)
+    rich = await broker.subscribed("rich", "$share/g/a")
+    for _ in range(5):
+        broker.gateway.publish(Message(topic="a", payload=b"x", qos=1))
+    assert len(await rich.get(5)) == 5
+
+
+async def test_no_local_on_a_shared_subscription_is_an_error():
+    client = await Broker().connected(v5=True)
+    client.send(wire.subscribe(("$share/g/a", 4), v5=True))
+    assert (await client.one()).codes == [0x82]
