@@ -1,5 +1,7 @@
 """What a signed-in person, or an administrator, does with an account: look, change, leave; and groups' members."""
 
+import re
+
 from infra.local.cognito.codes import Codes
 from infra.local.cognito.directory import INTEGER, Document, Pool, User, dump_attributes, load_attributes
 from infra.local.cognito.errors import CognitoError
@@ -8,6 +10,10 @@ from infra.local.cognito.sign_up import check_writable, describe_user, set_passw
 
 _CONTACTS = ("email", "phone_number")
 _PAGE = 60
+_SEARCHABLE = frozenset(
+    ("email", "phone_number", "name", "given_name", "family_name", "preferred_username", "sub")
+)  # fmt: skip
+_CONDITION = re.compile(r'\s*"?(?P<name>[\w:]+)"?\s*(?P<operator>\^?=)\s*"(?P<wanted>(?:[^"\\]|\\.)*)"\s*')
 
 
 class Accounts:
@@ -213,16 +219,19 @@ def _page(users: list[User], params: Document, token: str) -> Document:
 
 
 def _matches(user: User, condition: str) -> bool:
-    """Judge ``email = "a@b.c"`` or ``email ^= "a"`` ("Searching for users"): one attribute, no conjunction."""
+    """Judge ``email = "a@b.c"`` or ``email ^= "a"``: one attribute, no conjunction. (Searching for user attributes)."""
     if not condition:
         return True
-    name, operator, wanted = condition.partition("^=" if "^=" in condition else "=")
-    wanted = wanted.strip().removeprefix('"').removesuffix('"').replace('\\"', '"')
-    name = name.strip().strip('"')
+    found = _CONDITION.fullmatch(condition)
+    if found is None:
+        raise CognitoError.invalid("Error while parsing filter")
+    name, operator, wanted = found["name"], found["operator"], found["wanted"].replace('\\"', '"')
     special = {
         "username": user.name,
         "status": "Enabled" if user.enabled else "Disabled",
         "cognito:user_status": user.status,
     }
+    if name not in special and name not in _SEARCHABLE:
+        raise CognitoError.invalid(f"Error while parsing filter: {name} is not a searchable attribute")
     actual = special.get(name, user.attributes.get(name, ""))
     return actual.startswith(wanted) if operator == "^=" else actual == wanted

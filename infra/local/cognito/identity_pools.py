@@ -205,6 +205,11 @@ class CognitoIdentity:
         }
         return {"IdentityId": identity.id, "Credentials": credentials}
 
+    async def get_open_id_token(self, params: Document) -> Document:
+        """Refuse the classic flow as a pool does that does not allow it, and none here does."""
+        self._find(params["IdentityId"])
+        raise CognitoError.invalid("Basic (classic) flow is not enabled, please use enhanced flow.")
+
     def _get(self, pool_id: str) -> IdentityPool:
         if pool_id not in self._pools:
             raise CognitoError.missing(f"IdentityPool '{pool_id}' not found.")

@@ -21,11 +21,15 @@ from infra.local.cognito.triggers import Triggers
 
 _FREE_FAILURES = 5
 _MAX_LOCK = timedelta(minutes=15)
-_NEEDED = {"USER_SRP_AUTH": ("USERNAME", "SRP_A"), "CUSTOM_AUTH": ("USERNAME",)}
 _PASSWORD_FLOWS = {
     "USER_PASSWORD_AUTH": ("ALLOW_USER_PASSWORD_AUTH", "USER_PASSWORD_AUTH"),
     "ADMIN_USER_PASSWORD_AUTH": ("ALLOW_ADMIN_USER_PASSWORD_AUTH", "ADMIN_NO_SRP_AUTH"),
     "ADMIN_NO_SRP_AUTH": ("ALLOW_ADMIN_USER_PASSWORD_AUTH", "ADMIN_NO_SRP_AUTH"),
+}
+_NEEDED = {
+    "USER_SRP_AUTH": ("USERNAME", "SRP_A"),
+    "CUSTOM_AUTH": ("USERNAME",),
+    **dict.fromkeys(_PASSWORD_FLOWS, ("USERNAME", "PASSWORD")),
 }
 
 
@@ -102,7 +106,9 @@ class Flows:
         metadata = params.get("ClientMetadata")
         if flow in ("REFRESH_TOKEN_AUTH", "REFRESH_TOKEN"):
             return await self._refresh(pool, client, given, metadata)
-        _check_present(given, *_NEEDED.get(flow, ("USERNAME", "PASSWORD")))
+        if flow not in _NEEDED:
+            raise CognitoError.not_carried(f"the flow {flow}")
+        _check_present(given, *_NEEDED[flow])
         check_secret(client, given["USERNAME"], given.get("SECRET_HASH"))
         user = await self._find(pool, client, given["USERNAME"], metadata)
         if flow == "USER_SRP_AUTH":
@@ -111,8 +117,6 @@ class Flows:
             return self._srp_challenge(pool, client, user, given)
         if flow == "CUSTOM_AUTH":
             return await self._custom_auth(pool, client, user, metadata)
-        if flow not in _PASSWORD_FLOWS:
-            raise CognitoError.not_carried(f"the flow {flow}")
         if not client.allows(*_PASSWORD_FLOWS[flow]):
             raise CognitoError.invalid(f"{flow} flow not enabled for this client")
         return await self._password(pool, client, user, given["PASSWORD"], metadata)

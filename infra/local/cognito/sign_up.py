@@ -9,7 +9,15 @@ from typing import Any
 
 from infra.local.cognito import srp
 from infra.local.cognito.codes import Codes, delivery, recovery_attribute, verifiable
-from infra.local.cognito.directory import Client, Document, Pool, User, dump_attributes, load_attributes
+from infra.local.cognito.directory import (
+    Client,
+    Document,
+    Pool,
+    User,
+    dump_attributes,
+    load_attributes,
+    verified_contacts,
+)
 from infra.local.cognito.errors import CognitoError
 from infra.local.cognito.pools import Pools
 from infra.local.cognito.sign_ins import SignIns
@@ -68,7 +76,7 @@ class SignUp:
     async def resend_confirmation_code(self, params: Document) -> Document:
         """Send a new sign-up code; the old one is no longer good."""
         pool, client, user = self._named(params)
-        if user is None:
+        if user is None or (client.hides_users and not user.enabled):
             return _pretended(client, params["Username"])
         if user.status != "UNCONFIRMED":
             raise CognitoError.invalid("User is already confirmed.")
@@ -80,9 +88,9 @@ class SignUp:
         return {"CodeDeliveryDetails": sent}
 
     async def forgot_password(self, params: Document) -> Document:
-        """Send a code to a verified address."""
+        """Send a code to a verified address; who may not learn of users, does not learn whether there is one either."""
         pool, client, user = self._named(params)
-        if user is None:
+        if user is None or (client.hides_users and not (user.enabled and any(verified_contacts(user)))):
             return _pretended(client, params["Username"])
         return await self._send_reset(pool, user, client.id, params.get("ClientMetadata"))
 

@@ -206,7 +206,10 @@ def test_a_role_comes_from_the_first_rule_that_matches(bank):
 def test_what_is_not_carried_is_refused_by_its_name(bank):
     assert "SamlProviderARNs" in refused(bank.pool, SamlProviderARNs=["arn:aws:iam::123456789012:saml-provider/x"])[1]
     identity = bank.credentials()["IdentityId"]
-    assert "GetOpenIdToken" in refused(bank.client.get_open_id_token, IdentityId=identity)[1]
+    assert refused(bank.client.get_open_id_token, IdentityId=identity) == (
+        "InvalidParameterException",
+        "Basic (classic) flow is not enabled, please use enhanced flow.",
+    )
     with pytest.raises(ClientError, match="not found"):
         bank.client.get_id(IdentityPoolId="us-east-1:00000000-0000-0000-0000-000000000000")
 

@@ -135,6 +135,13 @@ def test_strangers_learn_nothing_where_the_client_hides_users(house):
     assert house.client.forgot_password(**nobody)["CodeDeliveryDetails"]["Destination"] == "n***@e***"
     assert house.idp.inbox.last_code("nobody@example.org") is None
     assert refused(house.client.confirm_sign_up, ConfirmationCode="123456", **nobody)[0] == "CodeMismatchException"
+    house.client.sign_up(ClientId=client_id, Username="new@example.org", Password="Secret-password-1")
+    house.admin.admin_disable_user(UserPoolId=pool_id, Username=house.person(client_id)[0])
+    sent = len(list(house.idp.inbox.letters()))
+    for hidden in ("new@example.org", "ada@example.org"):  # unverified; disabled
+        where = house.client.forgot_password(ClientId=client_id, Username=hidden)["CodeDeliveryDetails"]
+        assert where["Destination"] == f"{hidden[0]}***@e***"
+    assert len(list(house.idp.inbox.letters())) == sent
     _, open_client = house.pool()
     assert refused(house.sign_in, open_client, "nobody@example.org") == (
         "UserNotFoundException",
@@ -479,8 +486,27 @@ def test_what_is_not_carried_is_refused_by_its_name(house):
     assert refused(house.admin.create_user_pool_domain, **domain)[1] == (
         "The local cloud does not carry cognito-idp:CreateUserPoolDomain."
     )
+    choice = {"ClientId": client_id, "AuthFlow": "USER_AUTH", "AuthParameters": {"USERNAME": "x"}}
+    assert refused(house.client.initiate_auth, **choice)[1] == "The local cloud does not carry the flow USER_AUTH."
     flow = {"ClientId": client_id, "AuthFlow": "CUSTOM_AUTH", "AuthParameters": {"USERNAME": "x"}}
     assert refused(house.client.initiate_auth, **flow)[0] in ("InvalidParameterException", "UserNotFoundException")
+
+
+def test_users_are_found_by_one_comparison_and_nonsense_finds_an_error(house):
+    pool_id, client_id = house.pool()
+    for email in ("ada@example.org", "bob@example.org"):
+        house.person(client_id, email)
+
+    def found(condition):
+        users = house.admin.list_users(UserPoolId=pool_id, Filter=condition)["Users"]
+        return [next(one["Value"] for one in user["Attributes"] if one["Name"] == "email") for user in users]
+
+    assert found('email = "ada@example.org"') == ["ada@example.org"]
+    assert found('"email"^="b"') == ["bob@example.org"]
+    assert len(found('cognito:user_status = "CONFIRMED"')) == 2
+    assert found('email = "nobody"') == []
+    for wrong in ("email", "email = ada", 'email > "a"', 'custom:x = "1"', 'email = "a" and name = "b"'):
+        assert refused(found, wrong)[0] == "InvalidParameterException"
 
 
 def test_pycognito_s_own_client_goes_the_whole_way(house, tmp_path):
