@@ -1,7 +1,8 @@
-"""The update expressions that clients of the mobile contract send: SET and REMOVE of top-level attributes.
+"""The updates that clients of the mobile contract send, of top-level attributes.
 
-(DynamoDB developer guide, "Using update expressions".) SET takes ``:value``, ``name + :value`` and ``name - :value``.
-Anything else of DynamoDB's language is refused by name.
+Update expressions take SET (``:value``, ``name + :value``, ``name - :value``), REMOVE and ADD of a number. (DynamoDB
+developer guide, "Using update expressions".) AttributeUpdates, which the blueprint's own example sends, take PUT,
+DELETE and ADD of a number. (The same guide, "Legacy conditional parameters".) Anything else is refused by name.
 """
 
 import re
@@ -36,10 +37,38 @@ def apply_update(
                 _set(updated, body, part, names, values)
             elif keyword == "REMOVE":
                 updated.pop(_name(part, names), None)
+            elif keyword == "ADD":
+                _add(updated, part, names, values)
             else:
-                raise invalid(FIELD, f"{keyword} is not carried; SET and REMOVE are")
+                raise invalid(FIELD, f"{keyword} is not carried; SET, REMOVE and ADD are")
     if end == 0 or expression[end:].strip():
-        raise invalid(FIELD, "is not an update expression of SET and REMOVE")
+        raise invalid(FIELD, "is not an update expression of SET, REMOVE and ADD")
+    return updated
+
+
+def find_assigned(expression: str, names: Mapping[str, str]) -> set[str]:
+    """Return the attributes that an update expression, one that could be applied, sets, removes or adds to."""
+    parts = [part for clause in CLAUSE.finditer(expression) for part in clause[2].split(",")]
+    return {_name(part.partition("=")[0].split()[0], names) for part in parts}
+
+
+def apply_attribute_updates(body: Mapping[str, Any], updates: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the item after ``AttributeUpdates``: ``{name: {"Action": "PUT" | "DELETE" | "ADD", "Value": …}}``.
+
+    Raises:
+        InvalidInputError: an update is not of this form.
+    """
+    updated = dict(body)
+    for name, update in updates.items():
+        action = update.get("Action", "PUT") if isinstance(update, Mapping) else None
+        if action == "DELETE" and "Value" not in update:
+            updated.pop(name, None)
+        elif action == "PUT" and "Value" in update:
+            updated[name] = update["Value"]
+        elif action == "ADD" and _is_number(update.get("Value")) and _is_number(body.get(name, 0)):
+            updated[name] = body.get(name, 0) + update["Value"]
+        else:
+            raise invalid(f"AttributeUpdates.{name}", "is not PUT of a Value, DELETE without one, or ADD of a number")
     return updated
 
 
@@ -64,12 +93,20 @@ def _set(
     updated[_name(found["name"], names)] = value
 
 
+def _add(updated: dict[str, Any], part: str, names: Mapping[str, str], values: Mapping[str, Any]) -> None:
+    text, _, value = part.partition(" ")
+    name, by = _name(text, names), values.get(value.strip())
+    if not _is_number(by) or not _is_number(updated.get(name, 0)):
+        raise invalid(FIELD, f"{part!r} adds what is not a number")
+    updated[name] = updated.get(name, 0) + by
+
+
 def _name(text: str, names: Mapping[str, str]) -> str:
     if not NAME.match(text):
         raise invalid(FIELD, f"{text!r} is not the name of a top-level attribute")
     if not text.startswith("#"):
         return text
-    if text not in names:
+    if not isinstance(names.get(text), str):
         raise invalid("ExpressionAttributeNames", f"has no {text}")
     return names[text]
 

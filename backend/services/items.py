@@ -57,21 +57,38 @@ class ItemBook:
         return self._write(caller, table, item, version=version, change=lambda _found: body, yours=body)
 
     def update(
-        self, caller: Caller, table: str, item: str, change: Callable[[Mapping[str, Any]], Mapping[str, Any]]
+        self,
+        caller: Caller,
+        table: str,
+        item: str,
+        change: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+        *,
+        exists: bool | None = None,
     ) -> Item:
-        """Change an item by what it is; made if it is not there, as DynamoDB does."""
-        return self._write(caller, table, item, version=None, change=change, yours=None)
-
-    def remove(self, caller: Caller, table: str, item: str, *, version: int | None) -> None:
-        """Delete an item; one that is gone is deleted already. A tombstone tells other apps of its owner.
+        """Change an item by what it is, ``{}`` if it is not there; made then, as DynamoDB does.
 
         Raises:
-            ConflictError: another version is stored; it is in the details.
+            ConflictError: it exists and must not, or the other way round, as ``exists`` says.
+        """
+        return self._write(caller, table, item, version=None, exists=exists, change=change, yours=None)
+
+    def remove(
+        self, caller: Caller, table: str, item: str, *, version: int | None, exists: bool | None = None
+    ) -> Item | None:
+        """Delete an item and return what it was; one that is gone is deleted already: None.
+
+        A tombstone tells other apps of its owner.
+
+        Raises:
+            ConflictError: another version is stored, it is in the details; or it exists and must not, or the other
+                way round, as ``exists`` says.
         """
         found = self._find(caller, table, item)
         if found is None or found.deleted:
-            return
-        self._write(caller, table, item, version=version, change=None, yours=None)
+            _check_presence(None, None, exists=exists)
+            return None
+        self._write(caller, table, item, version=version, exists=exists, change=None, yours=None)
+        return found
 
     def _write(
         self,
@@ -80,6 +97,7 @@ class ItemBook:
         item: str,
         *,
         version: int | None,
+        exists: bool | None = None,
         change: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None,
         yours: Mapping[str, Any] | None,
     ) -> Item:
@@ -88,6 +106,7 @@ class ItemBook:
             alive = found if found and not found.deleted else None
             if version is not None and version != (alive.version if alive else 0):
                 raise ConflictError("Another version is stored.", details={"yours": yours, "stored": _shown(alive)})
+            _check_presence(alive, yours, exists=exists)
             body = dict(change(alive.body if alive else {})) if change else {}
             if len(json.dumps(body)) > MAX_ITEM_BYTES:
                 raise invalid("body", f"is more than {MAX_ITEM_BYTES} bytes")
@@ -110,6 +129,14 @@ class ItemBook:
         if not 0 < len(item) <= MAX_ID_LENGTH or not item.isprintable():
             raise invalid("id", f"is not 1 to {MAX_ID_LENGTH} printable characters")
         return self._items.find(caller.user, _known(table), item)
+
+
+def _check_presence(alive: Item | None, yours: Mapping[str, Any] | None, *, exists: bool | None) -> None:
+    if exists is not None and exists != (alive is not None):
+        raise ConflictError(
+            "The item exists." if alive else "The item does not exist.",
+            details={"yours": yours, "stored": _shown(alive)},
+        )
 
 
 def _known(table: str) -> str:

@@ -1,23 +1,38 @@
 """The original mobile-backend contract: ``{operation, tableName, payload}``, on items of the caller's own.
 
-The operations and their payloads are those of the AWS Lambda blueprint "mobile-backend", with plain JSON items. What it
-did to any table of the account, this does to logical tables of the caller's own.
+The operations and their payloads are those of the AWS Lambda blueprint "mobile-backend", which hands its payload to
+DynamoDB's document client: plain JSON items. What it did to any table of the account, this does to logical tables of
+the caller's own. A parameter that is not carried is refused by name, since a filter or a condition that is passed over
+would do what nobody asked for.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from backend.domain.access import Caller
 from backend.domain.items import Item
 from backend.domain.paging import dump_cursor, load_cursor
-from backend.domain.update_expression import apply_update
-from backend.errors import FieldlineError, UnauthenticatedError, invalid
+from backend.domain.update_expression import apply_attribute_updates, apply_update, find_assigned
+from backend.errors import ConflictError, FieldlineError, UnauthenticatedError, invalid
 from backend.ports import Profiles
 from backend.services.items import ItemBook
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 100
-CREATE_ONLY = ("attribute_not_exists(id)", "attribute_not_exists(#id)")
+CONDITION = re.compile(r"\s*attribute_(?P<not>not_)?exists\s*\(\s*(?P<name>#?\w+)\s*\)\s*\Z")
+NAMES = "ExpressionAttributeNames"
+CONDITIONAL = frozenset({"ConditionExpression", NAMES, "ReturnValues"})
+PASSED_OVER = frozenset({"TableName", "ConsistentRead", "ReturnConsumedCapacity", "ReturnItemCollectionMetrics"})
+"""What changes nothing about the answer here: reads are consistent, and nobody is billed by units."""
+CARRIED: Mapping[str, frozenset[str]] = {
+    "create": frozenset({"Item"}) | CONDITIONAL,
+    "read": frozenset({"Key"}),
+    "update": frozenset({"Key", "UpdateExpression", "AttributeUpdates", "ExpressionAttributeValues"}) | CONDITIONAL,
+    "delete": frozenset({"Key"}) | CONDITIONAL,
+    "list": frozenset({"Limit", "ExclusiveStartKey"}),
+}
+"""Parameters of DynamoDB that each operation takes."""
 
 
 class UnrecognizedOperationError(FieldlineError):
@@ -25,6 +40,10 @@ class UnrecognizedOperationError(FieldlineError):
 
     code = "unrecognized-operation"
     status = 400
+
+
+class ConditionalCheckFailedException(ConflictError):  # noqa: N818 - clients know it by DynamoDB's name
+    """The condition that the client set does not hold: read again, then decide."""
 
 
 class Mobile:
@@ -68,49 +87,74 @@ class Mobile:
             return "pong"
         if operation == "echo":
             return payload
-        serve = self._operations.get(operation) if isinstance(operation, str) else None
-        if serve is None:
+        if not isinstance(operation, str) or operation not in self._operations:
             message = f'Unrecognized operation "{operation}"'
             raise UnrecognizedOperationError(message)
-        if payload is not None and not isinstance(payload, Mapping):
+        payload = {} if payload is None else payload
+        if not isinstance(payload, Mapping):
             raise invalid("payload", "is not an object")
-        table = envelope.get("tableName")
+        table = envelope.get("tableName") or payload.get("TableName")
         if not isinstance(table, str):
             raise invalid("tableName", "is missing")
-        return serve(caller(), table, payload or {})
+        return self._serve(caller(), operation, table, payload)
+
+    def _serve(self, caller: Caller, operation: str, table: str, payload: Mapping[str, Any]) -> Any:
+        for name in payload:
+            if name not in CARRIED[operation] | PASSED_OVER:
+                raise invalid(f"payload.{name}", f"is not carried by {operation}")
+        try:
+            return self._operations[operation](caller, table, payload)
+        except ConflictError as error:
+            raise ConditionalCheckFailedException("The conditional request failed", details=error.details) from error
 
     def _create(self, caller: Caller, table: str, payload: Mapping[str, Any]) -> dict[str, Any]:
         body = _object(payload, "Item")
         item = _id(body, "Item")
-        self._items.put(caller, table, item, body, version=0 if _create_only(payload) else None)
-        return {}
+        returned = _returned(payload, "NONE", "ALL_OLD")
+        old: Mapping[str, Any] = {}
+
+        def change(found: Mapping[str, Any]) -> Mapping[str, Any]:
+            nonlocal old
+            old = found
+            return body
+
+        self._items.update(caller, table, item, change, exists=_existence(payload))
+        return {"Attributes": old} if returned == "ALL_OLD" and old else {}
 
     def _read(self, caller: Caller, table: str, payload: Mapping[str, Any]) -> dict[str, Any]:
-        found = self._items.find(caller, table, _id(_object(payload, "Key"), "Key"))
+        found = self._items.find(caller, table, _key(payload))
         return {"Item": _shown(found)} if found else {}
 
     def _update(self, caller: Caller, table: str, payload: Mapping[str, Any]) -> dict[str, Any]:
-        item = _id(_object(payload, "Key"), "Key")
-        expression = payload.get("UpdateExpression")
-        if not isinstance(expression, str):
-            raise invalid("payload.UpdateExpression", "is missing")
-        names = _object(payload, "ExpressionAttributeNames", {})
-        values = _object(payload, "ExpressionAttributeValues", {})
+        item = _key(payload)
+        returned = _returned(payload, "NONE", "ALL_OLD", "UPDATED_OLD", "ALL_NEW", "UPDATED_NEW")
+        old: Mapping[str, Any] = {}
 
-        def change(body: Mapping[str, Any]) -> dict[str, Any]:
-            return {**apply_update(body, expression, names=names, values=values), "id": item}
+        def change(found: Mapping[str, Any]) -> Mapping[str, Any]:
+            nonlocal old
+            old = found
+            updated = {**_updated(found, payload)}
+            if updated.setdefault("id", item) != item:
+                raise invalid("payload", "changes id, which is the key")
+            return updated
 
-        updated = self._items.update(caller, table, item, change)
-        return {"Attributes": _shown(updated)} if payload.get("ReturnValues") == "ALL_NEW" else {}
+        new = self._items.update(caller, table, item, change, exists=_existence(payload)).body
+        if returned == "NONE":
+            return {}
+        side = old if returned.endswith("OLD") else new
+        shown = set(side) if returned.startswith("ALL") else _assigned(payload)
+        attributes = {name: value for name, value in side.items() if name in shown}
+        return {"Attributes": attributes} if attributes else {}
 
     def _delete(self, caller: Caller, table: str, payload: Mapping[str, Any]) -> dict[str, Any]:
-        self._items.remove(caller, table, _id(_object(payload, "Key"), "Key"), version=None)
-        return {}
+        returned = _returned(payload, "NONE", "ALL_OLD")
+        old = self._items.remove(caller, table, _key(payload), version=None, exists=_existence(payload))
+        return {"Attributes": _shown(old)} if returned == "ALL_OLD" and old else {}
 
     def _list(self, caller: Caller, table: str, payload: Mapping[str, Any]) -> dict[str, Any]:
         limit = payload.get("Limit", DEFAULT_LIMIT)
-        if type(limit) is not int or not 1 <= limit <= MAX_LIMIT:
-            raise invalid("payload.Limit", f"is not a whole number from 1 to {MAX_LIMIT}")
+        if type(limit) is not int or limit < 1:
+            raise invalid("payload.Limit", "is not a whole number from 1 on")
         start = payload.get("ExclusiveStartKey")
         binding = [caller.user, "mobile", table]
         after = (
@@ -118,7 +162,7 @@ class Mobile:
             if start is None
             else load_cursor(_id(_object(payload, "ExclusiveStartKey"), "ExclusiveStartKey"), bound_to=binding)
         )
-        page = self._items.all(caller, table, limit=limit, after=after)
+        page = self._items.all(caller, table, limit=min(limit, MAX_LIMIT), after=after)
         items = [_shown(item) for item in page.items]
         answer: dict[str, Any] = {"Items": items, "Count": len(items), "ScannedCount": len(items)}
         if page.after is not None:
@@ -140,13 +184,55 @@ def _id(key: Mapping[str, Any], name: str) -> str:
     return value
 
 
-def _create_only(payload: Mapping[str, Any]) -> bool:
+def _key(payload: Mapping[str, Any]) -> str:
+    key = _object(payload, "Key")
+    if set(key) != {"id"}:
+        raise invalid("payload.Key", 'is not the key of an item: {"id": …}')
+    return _id(key, "Key")
+
+
+def _updated(body: Mapping[str, Any], payload: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return an item after the update that a payload asks for; without one it is the item as it was."""
+    expression, updates = payload.get("UpdateExpression"), payload.get("AttributeUpdates")
+    if expression is not None and updates is not None:
+        raise invalid("payload.AttributeUpdates", "cannot be used beside UpdateExpression")
+    if updates is not None:
+        return apply_attribute_updates(body, _object(payload, "AttributeUpdates"))
+    if expression is None:
+        return body
+    if not isinstance(expression, str):
+        raise invalid("payload.UpdateExpression", "is not a text")
+    names, values = _object(payload, NAMES, {}), _object(payload, "ExpressionAttributeValues", {})
+    return apply_update(body, expression, names=names, values=values)
+
+
+def _assigned(payload: Mapping[str, Any]) -> set[str]:
+    """Return the attributes that a payload updates."""
+    expression = payload.get("UpdateExpression")
+    return (
+        find_assigned(expression, _object(payload, NAMES, {})) if expression else {*payload.get("AttributeUpdates", {})}
+    )
+
+
+def _existence(payload: Mapping[str, Any]) -> bool | None:
+    """Return whether the item must exist; None where nothing is said."""
     condition = payload.get("ConditionExpression")
     if condition is None:
-        return False
-    if not isinstance(condition, str) or condition.replace(" ", "") not in CREATE_ONLY:
-        raise invalid("payload.ConditionExpression", "is not carried; attribute_not_exists(id) is")
-    return True
+        return None
+    found = CONDITION.match(condition) if isinstance(condition, str) else None
+    if found is None or _object(payload, NAMES, {}).get(found["name"], found["name"]) != "id":
+        raise invalid(
+            "payload.ConditionExpression", "is not carried; attribute_exists(id), attribute_not_exists(id) are"
+        )
+    return found["not"] is None
+
+
+def _returned(payload: Mapping[str, Any], *known: str) -> str:
+    """Return what of an item is answered with: ``ReturnValues``."""
+    wanted = payload.get("ReturnValues", "NONE")
+    if not isinstance(wanted, str) or wanted not in known:
+        raise invalid("payload.ReturnValues", f"is none of {', '.join(known)}")
+    return wanted
 
 
 def _shown(item: Item) -> dict[str, Any]:

@@ -191,6 +191,19 @@ def env(state_dir: StateDir = None) -> None:
         typer.echo(f"export {name}='{quoted}'")
 
 
+@app.command("client-config")
+def client_config(
+    folder: Annotated[Path, typer.Option("--out", help="Where to write them; made if it is not there.")] = Path(),
+    state_dir: StateDir = None,
+) -> None:
+    """Write what a phone app is configured with: amplify_outputs.json, and amplify_local.json for a laptop."""
+    from infra.local.client_config import write_client_config
+
+    settings = load_running(state_dir)
+    for path in write_client_config(settings, outputs_of(settings), folder):
+        typer.echo(path)
+
+
 @app.command()
 def logs(
     name: Annotated[

@@ -62,7 +62,8 @@ class Services:
             "scheduler": self.functions.scheduler.handle,
             "sts": self._sts.handle,
         }
-        self.front = Front(settings, Doorkeeper(settings, keys, self._authorizer if settings.iam else None), handlers)
+        authorize = self._authorizer if settings.iam else None
+        self.front = Front(settings, Doorkeeper(settings, keys, authorize, clock), handlers)
         self.moto.on_s3_event(self.functions.on_s3_event, self.functions.admits_s3)
         self.dynamo.on_records(self.functions.on_records)
         self._warming: asyncio.Task[None] | None = None

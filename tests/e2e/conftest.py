@@ -1,6 +1,7 @@
 """One whole local cloud for all end-to-end tests, on ports of its own."""
 
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from infra.local.cloud import LocalCloud, build_settings
 from scripts.main_job.factory import Device, Operator
 from scripts.main_job.phone import Phone
 from tests.ports import ports
+
+WAIT_S = 20.0
 
 
 @dataclass
@@ -82,7 +85,19 @@ def phone(world: World) -> Phone:
     return world.phone("ada@example.com")
 
 
-@pytest.fixture(scope="session")
-def stranger(world: World) -> Phone:
-    """Another signed-in user."""
-    return world.phone("mallory@example.com")
+def call(world: World, phone: Phone, method: str, path: str, document: Any = None, *, status: int = 200) -> Any:
+    """Call the HTTP API as somebody and return the document of an answer of this status."""
+    found, answer = world.http(method, path, phone.token, document)
+    assert found == status, (method, path, found, answer)
+    return answer
+
+
+def until(world: World, phone: Phone, path: str, wanted: dict[str, Any]) -> dict[str, Any]:
+    """Return what stands at ``path`` once it is as wanted."""
+    deadline = time.monotonic() + WAIT_S
+    while True:
+        found: dict[str, Any] = call(world, phone, "GET", path)
+        if wanted.items() <= found.items():
+            return found
+        assert time.monotonic() < deadline, (wanted, found)
+        time.sleep(0.2)

@@ -14,8 +14,7 @@ import pytest
 from infra.local.config import ROOT
 from scripts.main_job.factory import Device
 from scripts.main_job.phone import Phone
-from tests.e2e.conftest import World
-from tests.e2e.test_people_and_control import call, until
+from tests.e2e.conftest import World, call, until
 
 pytestmark = pytest.mark.e2e
 

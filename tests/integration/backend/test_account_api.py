@@ -107,7 +107,7 @@ def test_the_original_contract_operation_by_operation(world: World, ann: Person)
     assert world.invoke(None, {"operation": "echo", "payload": {"a": [1]}}) == {"a": [1]}
     assert call("create", Item={"id": "1", "text": "milk", "n": 1}) == {}
     assert call("read", Key={"id": "1"}) == {"Item": {"id": "1", "text": "milk", "n": 1}}
-    with pytest.raises(Exception, match="Another version is stored"):
+    with pytest.raises(Exception, match="The conditional request failed"):
         call("create", Item={"id": "1"}, ConditionExpression="attribute_not_exists(id)")
     updated = call(
         "update",

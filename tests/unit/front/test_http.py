@@ -47,7 +47,7 @@ class Served:
         async def echo(request):
             return Response(body=request.body, headers={"content-type": request.headers.get("content-type", "")})
 
-        keeper = Doorkeeper(self.settings, self.keys, None)
+        keeper = Doorkeeper(self.settings, self.keys, None, ManualClock(START))
         self.front = Front(self.settings, keeper, {"dynamodb": fail, "s3": echo})
         self.port = await self.front.start()
         return self

@@ -36,7 +36,7 @@ class Door:
         self.keys = KeyStore(self.settings, self.clock)
         self.asked = Asked(allow=allow)
         self.served = []
-        self.keeper = Doorkeeper(self.settings, self.keys, self.asked if iam else None)
+        self.keeper = Doorkeeper(self.settings, self.keys, self.asked if iam else None, self.clock)
         self.front = Front(
             self.settings, self.keeper, dict.fromkeys(("dynamodb", "cognito-idp", "s3", "sts"), self._serve)
         )
@@ -51,12 +51,13 @@ class Door:
     async def send(self, headers, **parts):
         return await self.front.handle(self.addressed(headers, **parts))
 
-    def signed(self, credentials=None, *, service="dynamodb", region="us-east-1"):
+    def signed(self, credentials=None, *, service="dynamodb", region="us-east-1", now=None):
         headers = {"host": "127.0.0.1:4566", "x-amz-target": "DynamoDB_20120810.ListTables"}
         signer = credentials or self.keys.owner
         return headers | sigv4.sign(
-            "POST", "/", "", headers, b"{}", credentials=signer, service=service, region=region, now=datetime.now(UTC)
-        )
+            "POST", "/", "", headers, b"{}", credentials=signer, service=service, region=region,
+            now=now or datetime.now(UTC),
+        )  # fmt: skip
 
 
 @pytest.fixture
@@ -100,6 +101,13 @@ async def test_a_role_is_judged_by_its_policies(tmp_path):
 async def test_without_iam_a_role_is_served_unasked(tmp_path):
     door = Door(tmp_path, allow=False, iam=False)
     assert (await door.send(door.signed(door.keys.issue(ROLE, ROLE_ARN, timedelta(hours=1))))).body == b"served"
+
+
+async def test_a_function_that_lives_by_the_moved_clock_is_served_and_so_is_a_client_that_does_not(door):
+    door.clock.move(timedelta(days=2))
+    assert (await door.send(door.signed(now=door.clock.now()))).body == b"served"
+    assert (await door.send(door.signed())).body == b"served"
+    assert (await door.send(door.signed(now=door.clock.now() - timedelta(days=1)))).status == 400
 
 
 async def test_nobody_is_served_with_a_changed_body_a_foreign_key_or_an_expired_one(door):
