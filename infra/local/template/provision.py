@@ -78,7 +78,8 @@ class Provision:
         self._named = self.properties
         if kind.name and not self.properties.get(kind.name):
             name = physical_name(stack, logical_id, properties)
-            self._named = {**self.properties, kind.name: name.lower() if kind.service == "s3" else name}
+            spelled = {"s3": name.lower(), "iot": name.replace("-", "_")}.get(kind.service, name)
+            self._named = {**self.properties, kind.name: spelled}
 
     @property
     def facts(self) -> dict[str, Any]:

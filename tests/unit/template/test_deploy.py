@@ -1,5 +1,6 @@
 """Deploying, deploying again, and every planted mistake named by its logical id."""
 
+import re
 from typing import Any
 
 import pytest
@@ -55,6 +56,16 @@ def test_a_name_is_generated_where_the_template_gives_none_and_stays_the_same(de
     first = deployed({"Logs": LOGS}).resources["Logs"].ref
     assert first.startswith("template-dev-Logs-")
     assert deployed({"Logs": LOGS}).resources["Logs"].ref == first
+
+
+def test_a_rule_without_a_name_as_sams_event_makes_it_gets_one_that_rules_may_have(deployed: Deployer):
+    action = {"Lambda": {"FunctionArn": "arn:aws:lambda:us-east-1:123456789012:function:f"}}
+    rule = {"Type": "AWS::IoT::TopicRule", "Properties": {
+        "TopicRulePayload": {"Sql": "SELECT * FROM 'a'", "Actions": [action], "RuleDisabled": False}}}  # fmt: skip
+    stack = deployed({"Reading": rule})
+
+    assert re.fullmatch(r"template_dev_Reading_[0-9a-f]+", stack.resources["Reading"].ref)
+    assert deployed.cloud.arguments("create_topic_rule")["ruleName"] == stack.resources["Reading"].ref
 
 
 def test_what_a_resource_needs_is_made_before_it(deployed: Deployer):

@@ -81,6 +81,7 @@ KINDS = (
         type="AWS::IoT::TopicRule",
         service="iot",
         takes="RuleName! TopicRulePayload Tags",
+        name="RuleName",
         create="create_topic_rule",
         ref="Properties.RuleName",
         attributes={"Arn": "arn:aws:iot:{Region}:{Account}:rule/{Ref}"},
