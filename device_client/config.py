@@ -8,6 +8,7 @@ from typing import Any
 
 from device_client.errors import ConfigurationError
 
+FIRMWARE = "1.0.0"
 _KINDS: Mapping[Any, tuple[Any, str]] = {
     str: (str, "a text"),
     Path: (str, "a text"),
@@ -49,6 +50,8 @@ class DeviceSettings:
     keep_alive_s: int = 60
     """Seconds; AWS IoT accepts 30 to 1,200."""
     connect_timeout_s: float = 30.0
+    firmware: str = FIRMWARE
+    """What it reports to run."""
     telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
 
     @classmethod

@@ -14,6 +14,7 @@ from device_client.features import Feature
 from device_client.features.commands import Commands
 from device_client.features.configuration import NAME as CONFIG
 from device_client.features.configuration import Configuration
+from device_client.features.identity import Identity
 from device_client.features.shadow import Shadow
 from device_client.features.telemetry import Telemetry
 from device_client.hardware import Action, Sensor, Setting
@@ -134,9 +135,10 @@ def build_device(
     kept = SettingsStore(settings.outbox)
     configuration = Configuration({**board.settings, **build_pace(telemetry, settings.telemetry)}, kept)
     shadow = Shadow(topics=topics.shadow(CONFIG), connection=connection, follower=configuration)
+    identity = Shadow(topics=topics.shadow(), connection=connection, follower=Identity(settings.firmware))
 
     def close() -> None:
         for store in (kept, journal, outbox):
             store.close()
 
-    return Device(connection, [telemetry, commands, shadow], close), telemetry
+    return Device(connection, [telemetry, commands, shadow, identity], close), telemetry

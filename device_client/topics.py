@@ -37,9 +37,9 @@ class Topics:
         """Return where answers to a command go."""
         return f"cmd/{self.stage}/{self.thing}/{command}/res"
 
-    def shadow(self, name: str) -> "ShadowTopics":
-        """Return the topics of a named shadow of this thing."""
-        return ShadowTopics(prefix=f"$aws/things/{self.thing}/shadow/name/{name}")
+    def shadow(self, name: str | None = None) -> "ShadowTopics":
+        """Return the topics of a named shadow of this thing; without a name those of its classic one."""
+        return ShadowTopics(prefix=f"$aws/things/{self.thing}/shadow" + (f"/name/{name}" if name else ""))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,17 +5,24 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from backend.adapters.dynamo import translated
+from pynamodb.transactions import TransactWrite
+
+from backend.adapters.dynamo import transact, translated
 from backend.domain.devices import CLAIM_ATTEMPT_WINDOW, MAX_CLAIM_ATTEMPTS, Device
+from backend.domain.search import attribute_terms
 from backend.errors import ConflictError
 from backend.models.devices import DevicesModel
+from backend.models.search import SearchModel
+
+TAKEN = "A device of that name is registered."
 
 
 class DynamoDevices:
     """The registry of devices."""
 
-    def __init__(self, table: str) -> None:
+    def __init__(self, table: str, search_table: str) -> None:
         DevicesModel.bind(table)
+        SearchModel.bind(search_table)
 
     def find(self, thing: str) -> Device | None:
         """Return a device; None if it was never registered."""
@@ -32,8 +39,18 @@ class DynamoDevices:
 
     def add(self, device: Device) -> None:
         """Register a device."""
-        with translated("A device of that name is registered."):
-            dump_device(device).save(DevicesModel.thing.does_not_exist())
+        row, terms = dump_device(device), attribute_terms(device.attributes)
+        if not terms:  # half the price of a transaction
+            with translated(TAKEN):
+                row.save(DevicesModel.thing.does_not_exist())
+            return
+
+        def build(transaction: TransactWrite) -> None:
+            transaction.save(row, condition=DevicesModel.thing.does_not_exist())
+            for term in terms:
+                transaction.save(SearchModel(term, device.thing))
+
+        transact(build, conflict=TAKEN)
 
     def take_attempt(self, thing: str, now: datetime) -> bool:
         """Count one attempt at claiming, atomically; False when the window's are used up."""
@@ -77,6 +94,9 @@ def dump_device(device: Device) -> DevicesModel:
         revoked=device.revoked,
         data_from_ms=device.data_from_ms,
         version=device.version,
+        factory=json.dumps(dict(device.factory)),
+        firmware=device.firmware,
+        firmware_as_of=device.firmware_as_of,
         origin=device.origin,
     )
 
@@ -97,12 +117,15 @@ def load_device(item: DevicesModel) -> Device:
         revoked=bool(item.revoked),
         data_from_ms=int(item.data_from_ms),
         version=int(item.version),
+        factory=json.loads(item.factory),
+        firmware=item.firmware,
+        firmware_as_of=item.firmware_as_of,
         origin=item.origin,
     )
 
 
 def device_actions(device: Device) -> list[Any]:
-    """Return what makes an item what a device is now; how often it was tried to claim is not part of that."""
+    """Return what makes an item what a device is now; what it runs and how often it was tried to claim is no part."""
     values: list[tuple[Any, Any]] = [
         (DevicesModel.type, device.type),
         (DevicesModel.registered_at, device.registered_at),
@@ -116,6 +139,7 @@ def device_actions(device: Device) -> list[Any]:
         (DevicesModel.revoked, device.revoked),
         (DevicesModel.data_from_ms, device.data_from_ms),
         (DevicesModel.version, device.version),
+        (DevicesModel.factory, json.dumps(dict(device.factory))),
         (DevicesModel.origin, device.origin),
     ]
     return [path.remove() if value is None else path.set(value) for path, value in values]

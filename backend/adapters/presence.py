@@ -1,13 +1,19 @@
 """Who is connected, on DynamoDB."""
 
 import json
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from backend.adapters.dynamo import translated
 from backend.domain.access import device_subject, name_of
+from backend.domain.paging import Page
 from backend.domain.presence import Presence
 from backend.models.items import PresenceModel
+
+SHARDS = 8
+"""Of each of the two keys of the index, so that a fleet that comes back all at once does not meet in one partition."""
 
 
 class DynamoPresences:
@@ -45,6 +51,7 @@ class DynamoPresences:
             connected=presence.connected,
             changed_at=presence.changed_at,
             reason=presence.reason,
+            connection=_connection(presence),
             connects=json.dumps([at.isoformat() for at in presence.connects]),
             revision=presence.revision,
         )
@@ -52,11 +59,53 @@ class DynamoPresences:
         with translated():
             row.save(condition)
 
+    def devices_by_connection(
+        self, *, connected: bool, after: datetime | None, until: datetime | None, limit: int, position: Any
+    ) -> Page[tuple[str, Any]]:
+        """Return devices that are connected, or away, since an instant or until one; shard by shard."""
+        shard, key = position or [0, None]
+        found: list[tuple[str, Any]] = []
+        condition = None
+        if after is not None:
+            condition = PresenceModel.changed_at >= after
+        elif until is not None:
+            condition = PresenceModel.changed_at < until
+        while shard < SHARDS and len(found) < limit:
+            with translated():
+                results = PresenceModel.by_connection.query(
+                    _partition(connected=connected, shard=shard),
+                    condition,
+                    limit=limit - len(found),
+                    last_evaluated_key=key,
+                )
+                found += [(name_of(item.subject), [shard, _key(item)]) for item in results]
+            key = results.last_evaluated_key
+            if key is None:
+                shard += 1
+        return Page(items=found, after=[shard, key] if shard < SHARDS else None)
+
     def remove_all(self, subject: str) -> None:
         """Forget all clients of a subject."""
         with translated(), PresenceModel.batch_write() as batch:
             for row in PresenceModel.query(subject):
                 batch.delete(row)
+
+
+def _connection(presence: Presence) -> str | None:
+    if presence.subject != device_subject(presence.client):
+        return None
+    return _partition(connected=presence.connected, shard=zlib.crc32(presence.client.encode()) % SHARDS)
+
+
+def _partition(*, connected: bool, shard: int) -> str:
+    return f"{'connected' if connected else 'away'}#{shard}"
+
+
+def _key(item: PresenceModel) -> dict[str, Any]:
+    """Return the key of an item in the index and in the table, as queries go on after it."""
+    names = ("subject", "client", "connection", "changed_at")
+    stored = item.serialize(null_check=False)
+    return {name: stored[name] for name in names}
 
 
 def _load(item: PresenceModel) -> Presence:

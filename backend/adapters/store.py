@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from functools import singledispatch
 from typing import Any
 
+from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
 from backend.adapters.devices import device_actions
@@ -16,6 +18,7 @@ from backend.domain.changes import (
     Change,
     Note,
     PutDevice,
+    PutFirmware,
     PutInvitation,
     PutMembership,
     PutProfile,
@@ -25,9 +28,11 @@ from backend.domain.changes import (
     RemoveProfile,
     RemoveRoom,
 )
+from backend.domain.search import attribute_terms, firmware_term
 from backend.errors import ConflictError, UnavailableError
 from backend.models.devices import DevicesModel
 from backend.models.people import AccountsModel, AuditModel, MembershipsModel
+from backend.models.search import SearchModel
 
 MAX_WRITES = 100
 """Of one TransactWriteItems. (DynamoDB developer guide, "Amazon DynamoDB Transactions".)"""
@@ -38,8 +43,9 @@ MAX_NOTES_AT_ONCE = 100
 class DynamoStore:
     """Where changes are written, all or none."""
 
-    def __init__(self, *, devices: str, memberships: str, accounts: str, audit_table: str) -> None:
+    def __init__(self, *, devices: str, search: str, memberships: str, accounts: str, audit_table: str) -> None:
         DevicesModel.bind(devices)
+        SearchModel.bind(search)
         MembershipsModel.bind(memberships)
         AccountsModel.bind(accounts)
         AuditModel.bind(audit_table)
@@ -88,8 +94,32 @@ def write(change: Any, _transaction: TransactWrite) -> None:
 
 @write.register
 def _(change: PutDevice, transaction: TransactWrite) -> None:
-    condition = DevicesModel.thing.does_not_exist() if change.was is None else DevicesModel.version == change.was
-    transaction.update(DevicesModel(change.device.thing), actions=device_actions(change.device), condition=condition)
+    device, before = change.device, change.before
+    condition = DevicesModel.thing.does_not_exist() if before is None else DevicesModel.version == before.version
+    transaction.update(DevicesModel(device.thing), actions=device_actions(device), condition=condition)
+    held = attribute_terms(before.attributes) if before else frozenset()
+    _find_under(device.thing, attribute_terms(device.attributes), held, transaction)
+
+
+@write.register
+def _(change: PutFirmware, transaction: TransactWrite) -> None:
+    before = change.device
+    latest = DevicesModel.firmware_as_of
+    condition = latest == before.firmware_as_of
+    if not before.firmware_as_of:
+        condition = latest.does_not_exist() | condition  # registered before reports were kept
+    actions: list[Action] = [DevicesModel.firmware.set(change.firmware), latest.set(change.as_of)]
+    condition = DevicesModel.thing.exists() & condition
+    transaction.update(DevicesModel(before.thing), actions=actions, condition=condition)
+    terms, held = ({firmware_term(each)} if each else set() for each in (change.firmware, before.firmware))
+    _find_under(before.thing, terms, held, transaction)
+
+
+def _find_under(thing: str, terms: AbstractSet[str], held: AbstractSet[str], transaction: TransactWrite) -> None:
+    for term in sorted(terms - held):
+        transaction.save(SearchModel(term, thing))
+    for term in sorted(held - terms):
+        transaction.delete(SearchModel(term, thing))
 
 
 @write.register

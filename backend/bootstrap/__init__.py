@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from backend.services.configuration import Settings
     from backend.services.devices import DeviceBook
     from backend.services.doorkeeper import Doorkeeper
+    from backend.services.firmware import FirmwareBook
     from backend.services.imports import Imports
     from backend.services.items import ItemBook
     from backend.services.live import Live
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from backend.services.provisioning import AllowList
     from backend.services.registry import Registry
     from backend.services.rooms import RoomBook
+    from backend.services.search import Search
     from backend.services.shadows import ShadowDesk
     from backend.services.sharing import Sharing
     from backend.services.telemetry import Admission, TelemetryIngest, TelemetryQueries
@@ -80,6 +82,31 @@ def device_book() -> "DeviceBook":
         clock=parts.clock(),
         trail=parts.trail(),
     )
+
+
+@cache
+def search() -> "Search":
+    """Return what finds devices."""
+    from backend.adapters.search import DynamoSearchIndex
+    from backend.services.search import Search
+
+    return Search(
+        memberships=parts.memberships(),
+        devices=parts.devices(),
+        index=DynamoSearchIndex(parts.settings().table("search")),
+        presences=parts.presences(),
+        presence=presence_book(),
+        settings=configuration(),
+        clock=parts.clock(),
+    )
+
+
+@cache
+def firmware_book() -> "FirmwareBook":
+    """Return what keeps which device runs what."""
+    from backend.services.firmware import FirmwareBook
+
+    return FirmwareBook(devices=parts.devices(), store=parts.store(), trail=parts.trail())
 
 
 @cache

@@ -60,7 +60,7 @@ def devices() -> "ports.Devices":
     """Return the registry of devices."""
     from backend.adapters.devices import DynamoDevices
 
-    return DynamoDevices(settings().table("devices"))
+    return DynamoDevices(settings().table("devices"), settings().table("search"))
 
 
 @cache
@@ -110,7 +110,11 @@ def store() -> "ports.Store":
 
     name = settings().table
     return DynamoStore(
-        devices=name("devices"), memberships=name("memberships"), accounts=name("accounts"), audit_table=name("audit")
+        devices=name("devices"),
+        search=name("search"),
+        memberships=name("memberships"),
+        accounts=name("accounts"),
+        audit_table=name("audit"),
     )
 
 

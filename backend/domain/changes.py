@@ -10,10 +10,23 @@ from backend.domain.devices import Device
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PutDevice:
-    """Write what a device is now. Holds only if its version is still ``was``; None: only if it does not exist yet."""
+    """Write what a device is now, and under which attributes it is found; what it runs stays.
+
+    Holds only if it is still at the version of ``before``; None: only if it does not exist yet.
+    """
 
     device: Device
-    was: int | None
+    before: Device | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PutFirmware:
+    """Write what a device runs, and under which firmware it is found. Holds only if nothing newer was reported."""
+
+    device: Device
+    """As it was."""
+    firmware: str
+    as_of: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +97,7 @@ class Note:
 
 Change = (
     PutDevice
+    | PutFirmware
     | PutRoom
     | RemoveRoom
     | PutMembership

@@ -39,6 +39,12 @@ class Device:
     data_from_ms: int = 0
     """Readings from before this instant belonged to somebody else and are hidden."""
     version: int = 1
+    factory: Mapping[str, str] = field(default_factory=dict)
+    """Attributes from the manufacturer's list: what it has again when it is released."""
+    firmware: str = ""
+    """What it reported last to run; empty while unknown."""
+    firmware_as_of: str = ""
+    """Which report that was (`FirmwareReport.as_of`)."""
     origin: str = ""
     """File and line of the import that registered it (`origin_of`); empty if it was registered one by one."""
 

@@ -52,7 +52,10 @@ def export(request: Request) -> Any:
     roles = {each.subject: each.role for each in exported["memberships"]}
     exported["devices"] = [
         {
-            **{name: getattr(device, name) for name in ("thing", "type", "name", "attributes", "claimed_at", "room")},
+            **{
+                name: getattr(device, name)
+                for name in ("thing", "type", "name", "attributes", "claimed_at", "room", "firmware")
+            },
             "role": roles[device_subject(device.thing)],
             "status": statuses[device.thing][0],
         }

@@ -14,6 +14,8 @@ from backend.schemas.devices import (
     DeviceDocument,
     DevicesPage,
     DevicesQuery,
+    FleetQuery,
+    load_wanted,
 )
 from backend.schemas.paging import PageQuery
 from backend.schemas.people import EntriesPage
@@ -22,16 +24,25 @@ from backend.services.access import Granted
 
 routes = Routes(answers=bootstrap.answers, clock=bootstrap.clock)
 DEFAULT_RANGE = timedelta(days=1)
-DEVICE_FIELDS = ("thing", "type", "name", "attributes", "claimed_at", "room", "revoked", "version")
+DEVICE_FIELDS = ("thing", "type", "name", "attributes", "claimed_at", "room", "revoked", "firmware", "version")
 
 
 @routes.add("GET /v1/devices", query=DevicesQuery, answer=DevicesPage)
 def list_devices(request: Request) -> Any:
     """List my devices and those shared with me one by one; those shared by room are listed in the room."""
     after = request.position(request.query["cursor"])
-    page = bootstrap.device_book().mine(request.caller, limit=request.query["limit"], after=after)
-    wanted = [shown for shown in _shown(page.items) if _is_wanted(shown, request.query)]
-    return {"items": wanted, "next_cursor": request.cursor(page.after)}
+    wanted = load_wanted(request.query)
+    page = bootstrap.search().mine(request.caller, wanted, limit=request.query["limit"], after=after)
+    return {"items": _shown(page.items), "next_cursor": request.cursor(page.after)}
+
+
+@routes.add("GET /v1/fleet/devices", query=FleetQuery, answer=DevicesPage)
+def search_fleet(request: Request) -> Any:
+    """Search all devices, for admins, by attribute, firmware or status; what is named first of these leads."""
+    after = request.position(request.query["cursor"])
+    wanted = load_wanted(request.query)
+    page = bootstrap.search().fleet(request.caller, wanted, limit=request.query["limit"], after=after)
+    return {"items": _shown(page.items), "next_cursor": request.cursor(page.after)}
 
 
 @routes.add("POST /v1/devices/claim", body=ClaimDocument, answer=DeviceDocument)
@@ -137,12 +148,3 @@ def _shown(granted: Sequence[Granted]) -> list[dict[str, Any]]:
         seen_at = known.last_seen_at if known else None
         shown.append({**fields, "role": each.role, "status": status, "last_seen_at": seen_at})
     return shown
-
-
-def _is_wanted(shown: dict[str, Any], query: Any) -> bool:
-    name, _, value = query.get("attribute", "").partition("=")
-    return (
-        query.get("type", shown["type"]) == shown["type"]
-        and query.get("status", shown["status"]) == shown["status"]
-        and (not name or shown["attributes"].get(name) == value)
-    )

@@ -7,7 +7,7 @@ The folder says what a file is. ``devices/`` takes a manufacturer's list of devi
 | ``thing``, ``type`` | the name of the device and of its type |
 | ``secret`` or ``secret_hash`` | what its label says, or the SHA-256 of ``{thing}``, NUL, ``{secret}`` in hex |
 | ``expires_at`` | when the secret stops claiming it: ISO 8601 with a zone; may be left out |
-| ``attribute.NAME`` | any number, up to 20, of attributes to search by |
+| ``attribute.NAME`` | up to ten attributes to search by; a device has them again when it is released |
 
 Good rows are registered, whatever stands beside them; ``batch-7.csv.report.json``, beside the file, counts them and
 names every bad one by line, field and reason. A device that is registered already is never changed. Dropping the file

@@ -41,5 +41,9 @@ class DevicesModel(Table):
     """At claiming, since ``attempts_from``."""
     attempts_from = NumberAttribute(default=0)
     """Epoch seconds."""
+    factory = UnicodeAttribute(default="{}")
+    """JSON."""
+    firmware = UnicodeAttribute(default="")
+    firmware_as_of = UnicodeAttribute(default="")
     origin = UnicodeAttribute(default="")
     by_room = ByRoom()

@@ -1,7 +1,7 @@
 """Items of people, and who is connected."""
 
 from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute, UTCDateTimeAttribute
-from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
+from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, KeysOnlyProjection
 
 from backend.models.base import Table
 
@@ -38,6 +38,17 @@ class ItemsModel(Table):
     by_change = ByChange()
 
 
+class ByConnection(GlobalSecondaryIndex["PresenceModel"]):  # type: ignore[no-untyped-call]  # untyped hook
+    """Devices that are connected, and those that are away, in the order they became so; keys alone."""
+
+    class Meta:
+        index_name = "by_connection"
+        projection = KeysOnlyProjection()
+
+    connection = UnicodeAttribute(hash_key=True)
+    changed_at = UTCDateTimeAttribute(range_key=True)
+
+
 class PresenceModel(Table):
     """What is known of one MQTT client."""
 
@@ -51,10 +62,13 @@ class PresenceModel(Table):
     version = NumberAttribute()
     connected = BooleanAttribute()
     changed_at = UTCDateTimeAttribute()
+    connection = UnicodeAttribute(null=True)
+    """Of a device: ``connected#{shard}`` or ``away#{shard}``."""
     reason = UnicodeAttribute(default="")
     connects = UnicodeAttribute(default="[]")
     """JSON."""
     revision = NumberAttribute()
+    by_connection = ByConnection()
 
 
 class ConfigurationModel(Table):

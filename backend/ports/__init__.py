@@ -324,6 +324,14 @@ class Presences(Protocol):
     def find_many(self, things: Iterable[str]) -> Mapping[str, Presence]:
         """Return what is known of devices, by thing; at most 100 asked at a time."""
 
+    def devices_by_connection(
+        self, *, connected: bool, after: datetime | None, until: datetime | None, limit: int, position: Any
+    ) -> Page[tuple[str, Any]]:
+        """Return devices that are connected, or away, and became so at or after an instant, or before one.
+
+        With each comes the position after it. A device that changes at this moment may be missing, or still be there.
+        """
+
     def put(self, presence: Presence, *, was: int | None) -> None:
         """Write what is known now.
 

@@ -9,7 +9,9 @@ from marshmallow import fields, post_load, validate
 
 from backend.domain.access import Role
 from backend.domain.devices import THING_NAME, NewDevice
+from backend.domain.firmware import MAX_LENGTH as MAX_FIRMWARE_LENGTH
 from backend.domain.presence import Status
+from backend.domain.search import Wanted
 from backend.schemas.base import Document
 from backend.schemas.paging import PageQuery
 
@@ -60,6 +62,7 @@ class DeviceDocument(Document):
     claimed_at = fields.AwareDateTime(allow_none=True)
     room = fields.String(allow_none=True)
     revoked = fields.Boolean()
+    firmware = fields.String(metadata={"description": "What it reported last to run; empty while unknown."})
     status = fields.Enum(Status, by_value=True)
     last_seen_at = fields.AwareDateTime(allow_none=True)
     version = fields.Integer()
@@ -72,8 +75,8 @@ class DeviceChanges(Document):
     attributes = attributes_field(load_default=None)
 
 
-class DevicesQuery(PageQuery):
-    """Which of my devices; those of a page that are not wanted are left out of it."""
+class FleetQuery(PageQuery):
+    """Which devices. A page may be shorter than asked for, or empty, and have a next one."""
 
     type = fields.String(validate=validate.Length(1, 64))
     status = fields.Enum(Status, by_value=True)
@@ -81,6 +84,25 @@ class DevicesQuery(PageQuery):
         validate=validate.Regexp(r"[^=]{1,64}=.{0,256}\Z", error="is not name=value"),
         metadata={"description": "`name=value`"},
     )
+    firmware = fields.String(
+        validate=validate.Length(1, MAX_FIRMWARE_LENGTH), metadata={"description": "What they reported to run."}
+    )
+
+
+class DevicesQuery(FleetQuery):
+    """Which of my devices. A page may be shorter than asked for, or empty, and have a next one."""
+
+    name = fields.String(
+        validate=validate.Length(1, MAX_NAME_LENGTH),
+        metadata={"description": "How their names begin, in capitals or not."},
+    )
+
+
+def load_wanted(query: Mapping[str, Any]) -> Wanted:
+    """Return what is asked for by a query of devices."""
+    name, _, value = query.get("attribute", "").partition("=")
+    asked = {field: query.get(field) for field in ("type", "status", "firmware", "name")}
+    return Wanted(attribute=(name, value) if name else None, **asked)
 
 
 class DevicesPage(Document):

@@ -1,10 +1,11 @@
-"""Lifecycle events of AWS IoT. (AWS IoT developer guide, "Lifecycle events".)."""
+"""What AWS IoT tells of devices: lifecycle events (developer guide, "Lifecycle events") and reports in shadows."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from backend.domain.firmware import MAX_LENGTH, FirmwareReport
 from backend.domain.presence import Event
 from backend.domain.telemetry import instant
 from backend.errors import FieldlineError
@@ -54,4 +55,24 @@ def load_event(event: Mapping[str, Any]) -> Event | None:
         )
     except (KeyError, TypeError, ValueError) as error:
         message = f"not a lifecycle event: {error!r}"
+        raise FieldlineError(message) from error
+
+
+def load_firmware(event: Mapping[str, Any]) -> FirmwareReport | None:
+    """Return what a device reported to run; None if the event tells of something else, or of no firmware.
+
+    The rule ``{stage}_firmware`` makes the event of what AWS IoT says of an update of the classic shadow. (AWS IoT
+    developer guide, "Device Shadow service documents".)
+    """
+    firmware = event.get("firmware", "") or ""
+    if "firmware" not in event or not isinstance(firmware, str):
+        return None
+    if len(firmware) > MAX_LENGTH or not firmware.isprintable():
+        return None
+    try:
+        return FirmwareReport(
+            thing=str(event["thing"]), firmware=firmware, at_s=int(event["at_s"]), version=int(event["version"])
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        message = f"not an update of a shadow: {error!r}"
         raise FieldlineError(message) from error

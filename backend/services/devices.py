@@ -1,9 +1,9 @@
-"""Devices of people: claiming, listing, looking at one, naming it, letting it go."""
+"""Devices of people: claiming, looking at one, naming it, letting it go."""
 
 from collections.abc import Mapping
 from dataclasses import replace
 
-from backend.domain.access import Action, Caller, Membership, Role, device_subject, name_of
+from backend.domain.access import Action, Caller, Membership, Role, device_subject
 from backend.domain.audit import Entry
 from backend.domain.changes import Change, PutDevice, PutMembership, RemoveInvitation, RemoveMembership
 from backend.domain.devices import Device, secret_opens
@@ -60,7 +60,7 @@ class DeviceBook:
         claimed = replace(device, owner=caller.user, claimed_at=now, version=device.version + 1)
         try:
             self._store.commit(
-                PutDevice(device=claimed, was=device.version),
+                PutDevice(device=claimed, before=device),
                 PutMembership(membership=Membership(subject=subject, user=caller.user, role=Role.OWNER, since=now)),
                 self._trail.note(caller, subject, "claimed"),
             )
@@ -70,14 +70,6 @@ class DeviceBook:
                 raise ConflictError("The device has an owner; it must be released first.") from None
             return Granted(device=fresh, role=Role.OWNER)  # the same person, twice at once
         return Granted(device=claimed, role=Role.OWNER)
-
-    def mine(self, caller: Caller, *, limit: int, after: str | None) -> Page[Granted]:
-        """Return the devices that are the caller's, or shared with them one by one, ordered by thing."""
-        page = self._memberships.of_user(caller.user, "device", limit=limit, after=after)
-        roles = {name_of(membership.subject): membership.role for membership in page.items}
-        found = self._devices.find_many(roles)
-        granted = [Granted(device=found[thing], role=role) for thing, role in roles.items() if thing in found]
-        return Page(items=granted, after=page.after)
 
     def get(self, caller: Caller, thing: str) -> Granted:
         """Return one device."""
@@ -108,7 +100,7 @@ class DeviceBook:
             version=device.version + 1,
         )
         self._store.commit(
-            PutDevice(device=changed, was=device.version),
+            PutDevice(device=changed, before=device),
             self._trail.note(caller, device_subject(thing), "changed", before=_face(device), after=_face(changed)),
         )
         return replace(granted, device=changed)
@@ -134,7 +126,7 @@ class DeviceBook:
         if not device.revoked:
             revoked = replace(device, revoked=True, version=device.version + 1)
             note = self._trail.note(caller, device_subject(thing), "revoked")
-            self._store.commit(PutDevice(device=revoked, was=device.version), note)
+            self._store.commit(PutDevice(device=revoked, before=device), note)
         self._control.deactivate(thing)
         self._control.disconnect(thing)
 
@@ -155,13 +147,13 @@ class DeviceBook:
             claimed_at=None,
             room=None,
             name="",
-            attributes={},
+            attributes=device.factory,
             # One past the note, so that what tells of the release stays with the one who released.
             data_from_ms=epoch_ms(note.entry.at) + 1,
             version=device.version + 1,
         )
         return [
-            PutDevice(device=free, was=device.version),
+            PutDevice(device=free, before=device),
             *(RemoveMembership(subject=subject, user=member.user) for member in self._memberships.of_subject(subject)),
             *(RemoveInvitation(invitation=each) for each in self._invitations.of_subject(subject)),
             note,

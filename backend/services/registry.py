@@ -85,6 +85,7 @@ class Registry:
             secret_hash=hash_secret(new.thing, secret) if secret else new.secret_hash or "",
             secret_expires_at=now + new.secret_lifetime if new.secret_lifetime else new.secret_expires_at,
             attributes=new.attributes,
+            factory=new.attributes,
             origin=origin,
         )
 

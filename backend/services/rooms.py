@@ -97,7 +97,7 @@ class RoomBook:
             if not moved:
                 break  # the index lags behind: they have left
             self._store.commit(
-                *(PutDevice(device=replace(d, room=None, version=d.version + 1), was=d.version) for d in moved)
+                *(PutDevice(device=replace(d, room=None, version=d.version + 1), before=d) for d in moved)
             )
         self._store.commit(
             RemoveRoom(room=found),
@@ -146,4 +146,4 @@ class RoomBook:
         note = self._trail.note(
             caller, f"device#{thing}", "moved", before={"room": device.room}, after={"room": moved.room}
         )
-        self._store.commit(PutDevice(device=moved, was=version), *touched, note)
+        self._store.commit(PutDevice(device=moved, before=device), *touched, note)

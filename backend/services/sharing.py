@@ -270,7 +270,7 @@ class Sharing:
             caller, found.subject, "took over", after={"hand_over": found.hand_over}, about=device.owner
         )
         return [
-            PutDevice(device=taken, was=device.version),
+            PutDevice(device=taken, before=device),
             PutMembership(membership=membership),
             *(RemoveMembership(subject=found.subject, user=member.user) for member in others),
             *(RemoveInvitation(invitation=each) for each in open_offers),
@@ -282,7 +282,7 @@ class Sharing:
             device = self._devices.find(name_of(subject))
             if device is None:
                 raise NotFoundError(NO_INVITATION)
-            return PutDevice(device=replace(device, version=device.version + 1), was=device.version)
+            return PutDevice(device=replace(device, version=device.version + 1), before=device)
         room = self._rooms.find(name_of(subject))
         if room is None:
             raise NotFoundError(NO_INVITATION)

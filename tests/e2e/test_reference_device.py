@@ -8,9 +8,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from device_client.config import FIRMWARE
 from infra.local.config import ROOT
 from scripts.main_job.factory import Device
 from scripts.main_job.phone import Phone
@@ -75,3 +77,18 @@ def test_a_restart_is_done_once_it_is_back_and_measuring(world: World, told: tup
     while call(world, phone, "GET", f"{path}/readings/latest") == before:
         assert time.monotonic() < deadline
         time.sleep(0.2)
+
+
+def test_it_says_what_it_runs_and_the_fleet_is_searched_by_it(world: World, told: tuple[Phone, str]):
+    phone, path = told
+    thing = until(world, phone, path, {"firmware": FIRMWARE})["thing"]
+    assert call(world, phone, "GET", f"/v1/devices?firmware={FIRMWARE}")["items"][0]["thing"] == thing
+    cognito: Any = world.operator.client("cognito-idp")
+    names = {"UserPoolId": world.outputs["UserPoolId"], "GroupName": world.outputs["AdminGroupName"]}
+    call(world, phone, "GET", f"/v1/fleet/devices?firmware={FIRMWARE}", status=403)
+    admin = world.phone("fleet.admin@example.com")
+    cognito.admin_add_user_to_group(**names, Username=admin.email)
+    admin.sign_in()
+    for asked in (f"firmware={FIRMWARE}", "status=online", f"status=online&firmware={FIRMWARE}"):
+        found = call(world, admin, "GET", f"/v1/fleet/devices?{asked}")["items"]
+        assert thing in {each["thing"] for each in found}, asked

@@ -10,7 +10,9 @@ from backend import ports
 from backend.adapters.devices import DynamoDevices
 from backend.adapters.people import DynamoAudit, DynamoInvitations, DynamoMemberships, DynamoProfiles, DynamoRooms
 from backend.adapters.readings import DynamoQuarantine, DynamoReadings
+from backend.adapters.search import DynamoSearchIndex
 from backend.adapters.store import DynamoStore
+from backend.ports.search import SearchIndex
 from tests.integration.backend.tables import cloud_tables
 from tests.integration.backend.world import World, backend_world
 from tests.unit.backend.fakes import FakeDatabase, FakeQuarantine, FakeReadings
@@ -20,6 +22,7 @@ from tests.unit.backend.fakes import FakeDatabase, FakeQuarantine, FakeReadings
 class Repositories:
     memberships: ports.Memberships
     devices: ports.Devices
+    index: SearchIndex
     rooms: ports.Rooms
     invitations: ports.Invitations
     profiles: ports.Profiles
@@ -42,6 +45,7 @@ def repositories(request: pytest.FixtureRequest) -> Repositories:
         return Repositories(
             database.memberships,
             database.devices,
+            database.index,
             database.rooms,
             database.invitations,
             database.profiles,
@@ -54,13 +58,15 @@ def repositories(request: pytest.FixtureRequest) -> Repositories:
     days = timedelta(days=90)
     return Repositories(
         DynamoMemberships(names["memberships"]),
-        DynamoDevices(names["devices"]),
+        DynamoDevices(names["devices"], names["search"]),
+        DynamoSearchIndex(names["search"]),
         DynamoRooms(names["memberships"], names["devices"]),
         DynamoInvitations(names["memberships"]),
         DynamoProfiles(names["accounts"]),
         DynamoAudit(names["audit"]),
         DynamoStore(
             devices=names["devices"],
+            search=names["search"],
             memberships=names["memberships"],
             accounts=names["accounts"],
             audit_table=names["audit"],

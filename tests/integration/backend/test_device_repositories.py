@@ -12,6 +12,7 @@ from backend.domain.audit import FORGOTTEN, Entry, first_id
 from backend.domain.changes import (
     Note,
     PutDevice,
+    PutFirmware,
     PutInvitation,
     PutMembership,
     PutProfile,
@@ -21,6 +22,7 @@ from backend.domain.changes import (
     RemoveProfile,
     RemoveRoom,
 )
+from backend.domain.search import attribute_term, firmware_term
 from backend.domain.telemetry import MAX_SPAN_MS, Quarantined
 from backend.errors import ConflictError
 from tests.integration.backend.conftest import Repositories
@@ -51,16 +53,16 @@ def test_changes_are_made_together_or_not_at_all(repositories: Repositories, thi
     repositories.devices.add(device(thing))
     owned = replace(device(thing), owner="ann", claimed_at=NOW, version=2)
     put = PutMembership(membership=membership(thing, "ann"))
-    repositories.store.commit(PutDevice(device=owned, was=1), put)
+    repositories.store.commit(PutDevice(device=owned, before=device(thing)), put)
     with pytest.raises(ConflictError):
         repositories.store.commit(
             PutMembership(membership=membership(thing, "bob")),
-            PutDevice(device=replace(owned, owner="bob"), was=1),
+            PutDevice(device=replace(owned, owner="bob"), before=device(thing)),
         )
     assert repositories.devices.find(thing) == owned
     assert repositories.memberships.of_subject(device_subject(thing)) == [membership(thing, "ann")]
     repositories.store.commit(
-        PutDevice(device=replace(owned, owner=None, claimed_at=None, version=3), was=2),
+        PutDevice(device=replace(owned, owner=None, claimed_at=None, version=3), before=owned),
         RemoveMembership(subject=device_subject(thing), user="ann"),
     )
     found = repositories.devices.find(thing)
@@ -73,7 +75,7 @@ def test_a_change_of_a_device_leaves_its_count_of_attempts(repositories: Reposit
     repositories.devices.add(device(thing))
     for _ in range(10):
         repositories.devices.take_attempt(thing, NOW)
-    repositories.store.commit(PutDevice(device=replace(device(thing), name="x", version=2), was=1))
+    repositories.store.commit(PutDevice(device=replace(device(thing), name="x", version=2), before=device(thing)))
     assert not repositories.devices.take_attempt(thing, NOW)
 
 
@@ -109,7 +111,7 @@ def test_a_room_knows_what_stands_in_it(repositories: Repositories, thing: str) 
     assert repositories.rooms.find(room.id) == room
     assert repositories.rooms.find_many([room.id, "absent"]) == {room.id: room}
     assert repositories.rooms.things_in(room.id, limit=5, after=None).items == [thing]
-    repositories.store.commit(PutDevice(device=replace(device(thing), version=2), was=1))
+    repositories.store.commit(PutDevice(device=replace(device(thing), version=2), before=device(thing)))
     assert repositories.rooms.things_in(room.id, limit=5, after=None).items == []
     with pytest.raises(ConflictError):
         repositories.store.commit(RemoveRoom(room=replace(room, version=7)))
@@ -143,14 +145,14 @@ def test_entries_of_one_instant_are_read_back_in_the_order_they_were_written_in(
     repositories: Repositories, thing: str
 ) -> None:
     first, twice = device(thing), [*"abcdefgh"]
-    repositories.store.commit(PutDevice(device=first, was=None))
+    repositories.store.commit(PutDevice(device=first, before=None))
     for number, what in enumerate(twice, start=1):
         note = Note(entry=entry_of(thing, what))
         changed = replace(first, version=number + 1)
-        repositories.store.commit(PutDevice(device=changed, was=number), note)
+        repositories.store.commit(PutDevice(device=changed, before=replace(first, version=number)), note)
     repositories.store.commit(Note(entry=entry_of(thing, "i")), Note(entry=entry_of(thing, "j")))
     with pytest.raises(ConflictError):
-        repositories.store.commit(PutDevice(device=first, was=1), Note(entry=entry_of(thing, "never")))
+        repositories.store.commit(PutDevice(device=first, before=first), Note(entry=entry_of(thing, "never")))
     found = repositories.audit.of_subject(device_subject(thing), limit=20, after=None).items
     assert "".join(entry.what for entry in found) == "jihgfedcba"
     assert len({entry.id for entry in found}) == len(found)
@@ -161,6 +163,40 @@ def test_an_expired_entry_is_not_brought_back_by_forgetting_who_wrote_it(
 ) -> None:
     repositories.audit.forget(entry_of(thing, "gone", actor="ann"), "ann")
     assert not repositories.audit.of_subject(device_subject(thing), limit=9, after=None).items
+
+
+def test_a_device_is_found_under_what_it_is_and_no_longer_under_what_it_was(
+    repositories: Repositories, thing: str
+) -> None:
+    def found(term: str) -> bool:
+        return thing in repositories.index.things(term, limit=100, after=None).items
+
+    first = device(thing, attributes={"site": thing, "floor": "1"})
+    repositories.devices.add(first)
+    assert found(attribute_term("site", thing))
+    moved = replace(first, attributes={"site": f"{thing}-b", "floor": "1"}, version=2)
+    repositories.store.commit(PutDevice(device=moved, before=first))
+    assert (found(attribute_term("site", thing)), found(attribute_term("site", f"{thing}-b"))) == (False, True)
+    with pytest.raises(ConflictError):
+        repositories.store.commit(PutDevice(device=replace(first, version=2), before=first))
+    assert found(attribute_term("floor", "1"))
+    repositories.store.commit(PutFirmware(device=moved, firmware=f"{thing}.1", as_of="1#1"))
+    with pytest.raises(ConflictError):
+        repositories.store.commit(PutFirmware(device=moved, firmware=f"{thing}.0", as_of="0#1"))
+    known = repositories.devices.find(thing)
+    assert known is not None
+    repositories.store.commit(PutFirmware(device=known, firmware=f"{thing}.2", as_of="1#2"))
+    assert (found(firmware_term(f"{thing}.1")), found(firmware_term(f"{thing}.2"))) == (False, True)
+    repositories.store.commit(PutDevice(device=replace(moved, name="x", version=3), before=moved))
+    after = repositories.devices.find(thing)
+    assert after is not None
+    assert (after.name, after.firmware) == ("x", f"{thing}.2")
+    with pytest.raises(ConflictError):
+        repositories.store.commit(PutFirmware(device=device(f"{thing}-absent"), firmware="1", as_of="1#1"))
+    pages = [repositories.index.things(attribute_term("floor", "1"), limit=1, after=None)]
+    while pages[-1].after:
+        pages.append(repositories.index.things(attribute_term("floor", "1"), limit=1, after=pages[-1].after))
+    assert thing in [each for page in pages for each in page.items]
 
 
 def entry_of(thing: str, what: str, actor: str = "ann") -> Entry:

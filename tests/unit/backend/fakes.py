@@ -12,6 +12,7 @@ from backend.domain.changes import (
     Change,
     Note,
     PutDevice,
+    PutFirmware,
     PutInvitation,
     PutMembership,
     PutProfile,
@@ -23,6 +24,7 @@ from backend.domain.changes import (
 )
 from backend.domain.devices import CLAIM_ATTEMPT_WINDOW, MAX_CLAIM_ATTEMPTS, Device
 from backend.domain.paging import Page
+from backend.domain.search import attribute_terms, firmware_term
 from backend.domain.telemetry import Bucket, BucketKey, Quarantined
 from backend.errors import ConflictError
 from backend.services.access import Access
@@ -117,6 +119,19 @@ class FakeDevices:
             count, since = 0, now
         self.attempts[thing] = (min(count + 1, MAX_CLAIM_ATTEMPTS), since)
         return count < MAX_CLAIM_ATTEMPTS
+
+
+class FakeSearchIndex:
+    def __init__(self, devices: FakeDevices) -> None:
+        self.devices = devices
+
+    def things(self, term: str, *, limit: int, after: str | None) -> Page[str]:
+        found = [
+            thing
+            for thing, device in sorted(self.devices.rows.items())
+            if term in {*attribute_terms(device.attributes), firmware_term(device.firmware)}
+        ]
+        return paged(found, str, limit=limit, after=after)
 
 
 class FakeReadings:
@@ -248,9 +263,12 @@ class FakeStore:
 
     def _holds(self, change: Change) -> bool:  # noqa: PLR0911 - one case a change
         match change:
-            case PutDevice(device=device, was=was):
+            case PutDevice(device=device, before=before):
                 found = self.devices.rows.get(device.thing)
-                return (found.version if found else None) == was
+                return (found.version if found else None) == (before.version if before else None)
+            case PutFirmware(device=device):
+                found = self.devices.rows.get(device.thing)
+                return found is not None and found.firmware_as_of == device.firmware_as_of
             case PutRoom(room=room, was=was):
                 stored = self.rooms.rows.get(room.id)
                 return (stored.version if stored else None) == was
@@ -269,7 +287,13 @@ class FakeStore:
     def _make(self, change: Change) -> None:  # noqa: C901 - one case a change
         match change:
             case PutDevice(device=device):
-                self.devices.rows[device.thing] = device
+                known = self.devices.rows.get(device.thing, device)
+                self.devices.rows[device.thing] = replace(
+                    device, firmware=known.firmware, firmware_as_of=known.firmware_as_of
+                )
+            case PutFirmware(device=device, firmware=firmware, as_of=as_of):
+                known = self.devices.rows[device.thing]
+                self.devices.rows[device.thing] = replace(known, firmware=firmware, firmware_as_of=as_of)
             case PutRoom(room=room):
                 self.rooms.rows[room.id] = room
             case RemoveRoom(room=room):
@@ -298,6 +322,7 @@ class FakeDatabase:
     def __init__(self) -> None:
         self.devices = FakeDevices()
         self.memberships = FakeMemberships()
+        self.index = FakeSearchIndex(self.devices)
         self.rooms = FakeRooms(self.devices)
         self.invitations = FakeInvitations()
         self.profiles = FakeProfiles()

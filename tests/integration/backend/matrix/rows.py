@@ -117,6 +117,11 @@ def _claiming(role: str, states: tuple[str, ...]) -> int | None:
     return own if states[0] == "own" else 403
 
 
+def _searching_the_fleet(role: str, _states: tuple[str, ...]) -> int | None:
+    """The fleet is the admins'; that there is one is no secret."""
+    return None if role == "admin" else 403
+
+
 def _placing(role: str, states: tuple[str, ...]) -> int | None:
     """Not even an admin puts one person's device into another's room."""
     return 403 if role == "admin" and set(states) == {"own", "other"} else None
@@ -135,6 +140,7 @@ WITH_ITEM = ("item",)
 ROWS: Mapping[str, Row | tuple[Row, ...]] = {
     # devices
     "list_devices": Row(ANYBODY, shows=_thing, shown_to=MEMBERS),
+    "search_fleet": Row(frozenset({"admin"}), query="attribute=site=matrix", besides=_searching_the_fleet),
     "claim": Row(
         ANYBODY,
         lambda values: {"thing": values["label"], "secret": values["secret"]},

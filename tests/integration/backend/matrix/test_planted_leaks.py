@@ -13,10 +13,12 @@ from backend.adapters.presence import DynamoPresences
 from backend.domain import access as roles
 from backend.domain.access import Action, Caller, Role
 from backend.domain.paging import Page
+from backend.domain.search import Wanted
 from backend.errors import ForbiddenError, NotFoundError
 from backend.runtime import http
 from backend.services.access import Access, Granted
 from backend.services.devices import DeviceBook
+from backend.services.search import Search
 from tests.integration.backend.deployed import ARN, deployed
 from tests.integration.backend.gateway import serving
 from tests.integration.backend.matrix import cells, cursors, live, nobody, topics
@@ -76,11 +78,11 @@ def _operators_manage(patch: Patch, _scene: Scene) -> None:
 
 
 def _everybodys_devices_are_listed(patch: Patch, scene: Scene) -> None:
-    def mine(self: DeviceBook, _caller: Caller, *, limit: int, after: str | None) -> Page[Granted]:
+    def mine(self: Search, _caller: Caller, _wanted: Wanted, *, limit: int, after: str | None) -> Page[Granted]:
         found = self._devices.find_many([scene.own.thing, scene.other.thing])
         return Page(items=[Granted(device=device, role=Role.VIEWER) for device in found.values()])
 
-    patch.setattr(DeviceBook, "mine", mine)
+    patch.setattr(Search, "mine", mine)
 
 
 def _commands_are_found_under_any_device(patch: Patch, scene: Scene) -> None:
