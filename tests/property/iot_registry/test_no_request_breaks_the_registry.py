@@ -151,7 +151,7 @@ def run(authority, examples):
 
 
 def test_any_requests_are_answered(authority):
-    run(authority, 60)
+    run(authority, 150)
 
 
 @pytest.mark.long
