@@ -80,6 +80,10 @@ def test_the_shadow_of_another_thing_stays_as_it_is_over_https(local, device):
         status, told, kind = ask(method, "/things/other/shadow", body)
         assert (status, told["message"], kind) == (403, "Forbidden", "ForbiddenException")
         assert ask(method, f"/things/{name}/shadow?name=config", body)[0] == 403  # its policy knows the classic one
+    https.request("POST", f"/things/{name}/shadow", body=b"x" * 2**21)
+    answer = https.getresponse()
+    assert (answer.status, answer.headers["x-amzn-errortype"]) == (413, "RequestEntityTooLargeException")
+    answer.read()
     status, told, kind = ask("POST", f"/things/{name}/shadow", "rubbish")
     assert (status, told["message"], kind) == (400, "Invalid JSON", "InvalidRequestException")
     assert ask("POST", f"/things/{name}/shadow", update)[1]["version"] == 1

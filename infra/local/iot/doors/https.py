@@ -99,6 +99,9 @@ class HttpsDoor:
         except (sigv4.SignatureError, aiohttp.ClientError, UnicodeError) as error:
             self._explain(http, str(error))
             return _forbidden()
+        except web.HTTPRequestEntityTooLarge as error:
+            error.headers["x-amzn-errortype"] = "RequestEntityTooLargeException"
+            raise
 
     # -- WebSocket -----------------------------------------------------------------------------------------------------
 
