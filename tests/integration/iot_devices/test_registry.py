@@ -328,6 +328,10 @@ def test_every_change_is_told_and_no_question_is(iot, served):
 def test_authorizers_are_kept_for_the_doors(iot, served):
     function = "arn:aws:lambda:us-east-1:123456789012:function:authorize"
     refused(iot.create_authorizer, "InvalidRequestException", authorizerName="jwt", authorizerFunctionArn=function)
+    signing = {"tokenKeyName": "key", "tokenSigningPublicKeys": {"one": "rubbish"}}
+    refused(
+        iot.create_authorizer, "InvalidRequestException", authorizerName="k", authorizerFunctionArn=function, **signing
+    )
     iot.create_authorizer(authorizerName="jwt", authorizerFunctionArn=function, signingDisabled=True, status="ACTIVE")
     assert served.registry.authorizer("jwt").function_arn == function
     assert served.registry.authorizer(None) is None

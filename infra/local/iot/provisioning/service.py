@@ -10,6 +10,7 @@ import asyncio
 import json
 import logging
 import re
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -56,6 +57,7 @@ class Provisioning:
         self._invoke = invoke
         self._hook_timeout_s = hook_timeout_s
         self._tokens: dict[str, _Token] = {}
+        self._claims: deque[tuple[datetime, str]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._templates = Templates(self._state)
         registry.extend(self._templates, before=self.sweep)
@@ -82,17 +84,18 @@ class Provisioning:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def sweep(self) -> None:
-        """Forget expired tokens with the certificates nobody used, and expired claims."""
+        """Forget expired tokens with the certificates nobody used, and expired claims.
+
+        Asked before every operation: it looks no further than what has expired, for the oldest come first.
+        """
         now = self._state.clock.now()
-        for token, held in list(self._tokens.items()):
-            if held.expires_at <= now:
-                del self._tokens[token]
-                record = self._state.certificates.get(held.certificate_id)
-                if record and record.status == "PENDING_ACTIVATION" and not self._attached(record):
-                    del self._state.certificates[record.id]
-        for record in list(self._state.certificates.values()):
-            if record.claim_expires_at and record.claim_expires_at <= now:
+        while self._tokens and (oldest := next(iter(self._tokens.items())))[1].expires_at <= now:
+            del self._tokens[oldest[0]]
+            record = self._state.certificates.get(oldest[1].certificate_id)
+            if record and record.status == "PENDING_ACTIVATION" and not self._attached(record):
                 del self._state.certificates[record.id]
+        while self._claims and self._claims[0][0] <= now:
+            if self._state.certificates.pop(self._claims.popleft()[1], None):
                 self._registry.changed()
 
     def register_thing(self, ask: Ask) -> Answer:
@@ -110,6 +113,7 @@ class Provisioning:
         record = self._registry.certificates.add(certificate, "ACTIVE")
         record.claim_expires_at = self._state.clock.now() + CLAIM_LIFE
         record.claim_policy = _claim_policy(template.name, self._state.region)
+        self._claims.append((record.claim_expires_at, record.id))
         return {
             "certificateId": record.id,
             "certificatePem": record.pem,

@@ -1,5 +1,8 @@
 """Custom authorizers, as configured; the doors invoke them. AWS IoT developer guide, "Creating an authorizer"."""
 
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
 from infra.local.iot.errors import ExistsError, InvalidError, NotFoundError, RefusedError
 from infra.local.iot.registry.state import Answer, Ask, Authorizer, State, found, page
 
@@ -78,6 +81,8 @@ class Authorizers:
         public_keys = ask.get("tokenSigningPublicKeys", authorizer.token_signing_public_keys)
         if not authorizer.signing_disabled and not (token_key_name and public_keys):
             raise InvalidError("tokenKeyName and tokenSigningPublicKeys are required when signing is enabled")
+        if not all(map(_is_public_key, public_keys.values())):
+            raise InvalidError("tokenSigningPublicKeys must be public keys in PEM.")
         authorizer.token_key_name, authorizer.token_signing_public_keys = token_key_name, dict(public_keys)
         authorizer.status = ask.get("status", authorizer.status)
         authorizer.enable_caching_for_http = ask.get("enableCachingForHttp", authorizer.enable_caching_for_http)
@@ -102,3 +107,11 @@ class Authorizers:
                 "enableCachingForHttp": authorizer.enable_caching_for_http,
             }
         }
+
+
+def _is_public_key(pem: str) -> bool:
+    try:
+        load_pem_public_key(pem.encode())
+    except (ValueError, UnsupportedAlgorithm):
+        return False
+    return True
