@@ -144,7 +144,7 @@ async def answer(service: str, operations: dict[str, Operation], request: Reques
 
 def _checked(model: ServiceModel, operation: str, request: Request) -> Document:
     try:
-        params = request.json()
+        params = _without_nulls(request.json())
     except ValueError as error:
         raise CognitoError("SerializationException", "The request is not JSON.") from error
     shape = model.operation_model(operation).input_shape
@@ -153,6 +153,13 @@ def _checked(model: ServiceModel, operation: str, request: Request) -> Document:
         raise CognitoError.invalid(report.generate_report())
     _check_values(shape, params, "")
     return dict(params)
+
+
+def _without_nulls(value: Any) -> Any:
+    """Return a document without the members that are null: AWS takes them for absent, and older clients send some."""
+    if isinstance(value, dict):
+        return {name: _without_nulls(one) for name, one in value.items() if one is not None}
+    return [_without_nulls(one) for one in value] if isinstance(value, list) else value
 
 
 def _check_values(shape: Any, value: Any, where: str) -> None:

@@ -26,7 +26,7 @@ _WRONG = "One or more parameter values were invalid: "
 
 
 def load(document: Any) -> Any:
-    """Return a request's document with binary values decoded and numbers in their shortest form.
+    """Return a request's document with binary values decoded, numbers in their shortest form, and without nulls.
 
     Raises:
         Invalid: a value that DynamoDB does not take.
@@ -35,7 +35,7 @@ def load(document: Any) -> Any:
         return [load(each) for each in document]
     if not isinstance(document, dict):
         return document
-    return {name: _loaded(name, value) for name, value in document.items()}
+    return {name: _loaded(name, value) for name, value in document.items() if value is not None}
 
 
 def _loaded(name: str, value: Any) -> Any:

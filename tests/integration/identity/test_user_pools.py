@@ -492,6 +492,17 @@ def test_what_is_not_carried_is_refused_by_its_name(house):
     assert refused(house.client.initiate_auth, **flow)[0] in ("InvalidParameterException", "UserNotFoundException")
 
 
+def test_a_member_that_is_null_is_a_member_that_is_not_there(house):
+    _, client_id = house.pool()
+    document = {"ClientId": client_id, "Username": "ada@example.org", "Password": "Correct-Horse-1"}
+    headers = {
+        "x-amz-target": "AWSCognitoIdentityProviderService.SignUp",
+        "content-type": "application/x-amz-json-1.1",
+    }
+    sent = document | {"ValidationData": None, "UserAttributes": [{"Name": "email", "Value": "ada@example.org"}]}
+    assert requests.post(house.url, json=sent, headers=headers, timeout=5).status_code == 200
+
+
 def test_users_are_found_by_one_comparison_and_nonsense_finds_an_error(house):
     pool_id, client_id = house.pool()
     for email in ("ada@example.org", "bob@example.org"):
