@@ -114,6 +114,8 @@ _HARMLESS = {
 S3Callback = Callable[[str, dict[str, Any]], None]
 """Called in the event loop with a function's ARN and the event that S3 sends it."""
 
+_LONGEST_WAIT_S = 20
+"""Of a ``ReceiveMessage``. (SQS API reference)."""
 _POLL_S = 0.25
 """Seconds between two looks of a waiting ``ReceiveMessage``: messages also become visible by time alone."""
 _OURS = frozenset({"connection", "content-length", "date", "server", "status", "transfer-encoding"})
@@ -351,7 +353,10 @@ def _receive_once(request: Request) -> tuple[Request, str, float | None]:
     """Return, in either protocol, the ``ReceiveMessage`` that does not wait, its queue, and how long it asked to."""
     given = request.json() if request.operation else dict(parse_qsl(request.body.decode()))
     wait_s = given.get("WaitTimeSeconds")
-    given["WaitTimeSeconds"] = 0
+    if wait_s is None or 0 <= float(wait_s) <= _LONGEST_WAIT_S:
+        given["WaitTimeSeconds"] = 0
+    else:
+        wait_s = 0  # moto says what is wrong with it
     body = json.dumps(given) if request.operation else urlencode(given)
     return replace(request, body=body.encode()), given.get("QueueUrl", ""), None if wait_s is None else float(wait_s)
 

@@ -73,6 +73,8 @@ class Front:
         handler = self._handlers.get(request.service)
         if handler is None:
             return not_emulated(request)
+        if request.service == "s3" and request.headers.get("content-type", "").startswith("multipart/form-data"):
+            return not_emulated(request, "s3:PostObject, an upload by HTML form; use a presigned PUT")
         try:
             record = self._doorkeeper.identify(request)
         except SignatureError as error:

@@ -42,7 +42,7 @@ def refuse(request: Request, kind: str, message: str, status: int | None = None)
     """
     service = request.service
     if service == "s3":
-        return _s3(_S3_CODES.get(kind, kind), message, status or 403)
+        return _s3(_S3_CODES.get(kind, kind), message, status or (400 if kind == "InvalidRequest" else 403))
     if service in _REST_JSON or (service == "ses" and request.path.startswith("/v2/")):
         forbidden = kind == "AccessDenied" and service in _FORBIDDEN
         code = "ForbiddenException" if forbidden else _JSON_CODES.get(kind, kind)

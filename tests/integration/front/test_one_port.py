@@ -6,6 +6,7 @@ import urllib.error
 import urllib.request
 
 import pytest
+import requests
 from botocore.exceptions import ClientError
 
 from tests.integration.front.conftest import make_table
@@ -72,6 +73,19 @@ def test_a_presigned_url_works_as_it_is_and_not_when_changed(cloud):
         )
     assert (caught.value.code, b"SignatureDoesNotMatch" in caught.value.read()) == (403, True)
     caught.value.close()
+
+
+def test_what_aws_no_longer_takes_and_what_is_not_carried_of_s3_is_refused_by_name(cloud):
+    s3 = cloud.client("s3")
+    s3.create_bucket(Bucket="refusing")
+    old = s3.generate_presigned_url("get_object", Params={"Bucket": "refusing", "Key": "one"})
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(old, timeout=10)
+    assert (caught.value.code, b"Please use AWS4-HMAC-SHA256" in caught.value.read()) == (400, True)
+    caught.value.close()
+    form = s3.generate_presigned_post("refusing", "one")
+    answer = requests.post(form["url"], data=form["fields"], files={"file": b"body"}, timeout=10)
+    assert (answer.status_code, "s3:PostObject" in answer.text) == (501, True)
 
 
 @pytest.mark.parametrize(
@@ -196,6 +210,7 @@ def test_a_waiting_receive_is_woken_and_holds_nobody_up(cloud):
     started = time.perf_counter()
     assert "Messages" not in sqs.receive_message(QueueUrl=queue)
     assert 0.9 < time.perf_counter() - started < 3
+    assert refused(sqs.receive_message, QueueUrl=queue, WaitTimeSeconds=21)["Code"] == "InvalidParameterValue"
 
 
 def test_visibility_follows_the_movable_clock(cloud):
