@@ -95,7 +95,8 @@ class Front:
             request = self._doorkeeper.addressed(http.method, path, query, headers, b"")
             return _answer(http, refuse(request, "EntityTooLarge", f"more than {MAX_BODY_SIZE} bytes", 413))
         request = self._doorkeeper.addressed(http.method, path, query, headers, body)
-        if http.method == "OPTIONS" and request.service != "s3":
+        # A browser asks before it calls, and names no service: only S3's buckets have rules of their own.
+        if http.method == "OPTIONS" and (request.service != "s3" or path == "/"):
             return _answer(http, Response(headers=_CORS))
         try:
             return _answer(http, await self.handle(request))

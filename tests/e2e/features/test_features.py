@@ -8,13 +8,13 @@ from pytest_bdd import scenarios
 
 pytest_plugins = [
     f"tests.e2e.features.steps.{room}"
-    for room in ("scene", "accounts", "sharing", "mobile", "devices", "control", "live")
+    for room in ("scene", "accounts", "sharing", "mobile", "devices", "control", "live", "imports")
 ]
 pytestmark = pytest.mark.e2e
 ROWS = (
     *("A1", "A2", "A3", "A4", "A5", "A6", "A7"),
     *("B1", "B2", "B4", "B5"),
-    *("C5", "C7"),
+    *("C4", "C5", "C7"),
     *("E1", "E2", "E3", "E4", "E5"),
     *("H1", "H2", "H3", "H4"),
     "I3",

@@ -198,10 +198,16 @@ def test_a_browser_may_ask_from_anywhere(cloud):
     request = urllib.request.Request(
         cloud.settings.endpoint_url,
         method="OPTIONS",
-        headers={"origin": "http://localhost:3000", "access-control-request-method": "POST"},
+        headers={
+            "origin": "http://localhost:3000",
+            "access-control-request-method": "POST",
+            "access-control-request-headers": "content-type,x-amz-target",
+        },
     )
     with urllib.request.urlopen(request, timeout=10) as answer:
         assert (answer.status, answer.headers["access-control-allow-origin"]) == (200, "*")
+        assert answer.headers["access-control-allow-headers"].startswith("*")
+        assert answer.read() == b""  # nobody has signed: nothing is told
 
 
 def test_a_waiting_receive_is_woken_and_holds_nobody_up(cloud):
