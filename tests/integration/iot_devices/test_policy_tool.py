@@ -30,6 +30,8 @@ def test_the_tool_judges_as_the_gateway_would(iot):
     for client_id in ("", "other"):
         answer = ask_registry(iot, made["certificateId"], "iot:Publish", resource, client_id)
         assert (answer["decision"], answer["by"]) == ("deny", "default")
-        assert answer["considered"] == [{"statement": "device[0]", "effect": "Allow", "mismatch": "resource"}]
+        [considered] = answer["considered"]
+        assert (considered["statement"], considered["effect"]) == ("device[0]", "Allow")
+        assert considered["mismatch"].startswith("resource")
     identity = "us-east-1:11111111-2222-3333-4444-555555555555"
     assert ask_registry(iot, identity, "iot:Connect", f"{PREFIX}:client/x", "")["decision"] == "deny"

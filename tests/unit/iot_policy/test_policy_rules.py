@@ -230,11 +230,18 @@ def test_a_refusal_tells_of_each_statement_what_was_missing():
     statements = parse_statements([
         {"Effect": "Allow", "Action": "iot:Receive", "Resource": "*"},
         {"Effect": "Allow", "Action": "iot:Publish", "Resource": f"{ARN}topic/b"},
+        {"Effect": "Allow", "Action": "iot:Publish", "Resource": f"{ARN}topic/${{iot:ClientId}}/${{aws:SourceIp}}"},
         {"Effect": "Allow", "Action": "iot:Publish", "Resource": "*", "Condition": {"Null": {"iot:ClientId": "false"}}},
     ])  # fmt: skip
-    decision = evaluate(statements, action="iot:Publish", resource=f"{ARN}topic/a", context=Context())
+    context = Context(source_ip="192.0.2.1")
+    decision = evaluate(statements, action="iot:Publish", resource=f"{ARN}topic/a", context=context)
     assert decision.by == "default"
-    assert [one.mismatch for one in decision.considered] == ["action", "resource", "condition Null iot:ClientId"]
+    assert [one.mismatch for one in decision.considered] == [
+        "action",
+        "resource",
+        "resource (${iot:ClientId} has no value here)",
+        "condition Null iot:ClientId",
+    ]
 
 
 def document(**changes):

@@ -162,7 +162,14 @@ def _explain(statements: tuple[Statement, ...], action: str, resource: str, cont
         Considered(
             statement=statement.label,
             effect="Allow" if statement.allow else "Deny",
-            mismatch=statement.mismatch(action, resource, context),
+            mismatch=_tell(statement, statement.mismatch(action, resource, context), context),
         )
         for statement in statements
     )
+
+
+def _tell(statement: Statement, mismatch: str | None, context: Context) -> str | None:
+    """Return a mismatch with what is behind it most often: a variable that has no value for this client."""
+    names = {name: None for pattern in statement.resources for name in pattern.variables}
+    empty = [f"${{{name}}}" for name in names if not context.variable(name)]
+    return f"{mismatch} ({', '.join(empty)} has no value here)" if mismatch == "resource" and empty else mismatch
