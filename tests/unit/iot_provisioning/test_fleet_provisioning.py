@@ -120,6 +120,30 @@ async def test_bad_parameters_make_nothing(fleet, parameters, message):
     assert (await fleet.register(made, SerialNumber="1"))[0] == "accepted"
 
 
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("thing/Properties/ThingName", ["a"]),
+        ("thing/Properties/ThingName", {"Fn::Split": ["-", {"Ref": "SerialNumber"}]}),
+        ("thing/Properties/ThingName", None),
+        ("thing/Properties/ThingGroups", "fleet"),
+        ("thing/Properties/ThingGroups", [["fleet"]]),
+        ("thing/Properties/AttributePayload", "a"),
+        ("thing/Properties/AttributePayload", {"a": ["b"]}),
+        ("certificate/Properties/CertificateId", [{"Ref": "SerialNumber"}]),
+        ("certificate/Properties/Status", 1),
+        ("policy/Properties/PolicyName", {"a": "b"}),
+    ],
+)
+async def test_a_template_that_makes_no_texts_makes_nothing(fleet, path, value):
+    fleet.create(changed(f"Resources/{path}", value))
+    made = await fleet.claim()
+    outcome, answer = await fleet.register(made, SerialNumber="1")
+    assert (outcome, answer["statusCode"], answer["errorCode"]) == ("rejected", 400, "InvalidRequest")
+    assert fleet.things() == []
+    assert fleet.status(made) == "PENDING_ACTIVATION"
+
+
 async def test_a_device_cannot_name_a_certificate_that_is_not_its_own(fleet):
     fleet.create()
     other, made = await fleet.claim(), await fleet.claim()
@@ -330,6 +354,8 @@ async def test_asking_again_with_the_same_token_answers_the_same(fleet):
         (changed("Mappings/Urls/hall", "x"), InvalidError),
         (changed("Mappings/Urls/hall/url", {"Ref": "SerialNumber"}), InvalidError),
         (changed("Resources/thing/Type", "AWS::IoT::Rule"), InvalidError),
+        (changed("Resources/thing/Type", ["AWS::IoT::Thing"]), InvalidError),
+        (changed("Resources/thing/OverrideSettings", {"ThingTypeName": ["FAIL"]}), InvalidError),
         (changed("Resources/thing/Properties/Colour", "red"), InvalidError),
         (changed("Resources/thing/Properties/BillingGroup", "x"), NotEmulatedError),
         (changed("Resources/thing/OverrideSettings", {"ThingTypeName": "MERGE"}), InvalidError),

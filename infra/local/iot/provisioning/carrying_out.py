@@ -67,15 +67,14 @@ def _carry_out(registry: Registry, call: Call, plan: Plan) -> Provisioned:
 
 def _touched(plan: Plan) -> set[str]:
     """Return the names of the records the plan may change."""
-    names = {resource.properties.get("ThingName") for resource in plan.things}
-    names |= {resource.properties.get("CertificateId") for resource in plan.certificates}
-    names |= {_policy_name(resource) for resource in plan.policies}
-    return {name for name in names if isinstance(name, str)}
+    names = {resource.properties.get("ThingName", "") for resource in plan.things}
+    names |= {resource.properties.get("CertificateId", "") for resource in plan.certificates}
+    return names | {_policy_name(resource) for resource in plan.policies}
 
 
 def _certificate(registry: Registry, resource: Resource) -> CertificateRecord:
     properties = resource.properties
-    status = str(properties.get("Status", "ACTIVE")).upper()
+    status = properties.get("Status", "ACTIVE").upper()
     if (
         status not in {"ACTIVE", "INACTIVE"}
         or len({"CertificateId", "CertificateSigningRequest"} & set(properties)) != 1
@@ -84,9 +83,9 @@ def _certificate(registry: Registry, resource: Resource) -> CertificateRecord:
             "A certificate has a CertificateId or a CertificateSigningRequest, and is ACTIVE or INACTIVE."
         )
     if "CertificateSigningRequest" in properties:
-        certificate = registry.certificates.from_csr(str(properties["CertificateSigningRequest"]))
+        certificate = registry.certificates.from_csr(properties["CertificateSigningRequest"])
         return registry.certificates.add(certificate, status)
-    record = found(registry.state.certificates, str(properties["CertificateId"]), "Certificate")
+    record = found(registry.state.certificates, properties["CertificateId"], "Certificate")
     override = resource.override("Status")
     if record.status == "PENDING_ACTIVATION" or override == "REPLACE":
         registry.certificates.set_status(record, status)
@@ -106,15 +105,17 @@ def _policy(registry: Registry, call: Call, resource: Resource) -> str:
 
 def _policy_name(resource: Resource) -> str:
     """Return the policy's name, by default a hash of its document."""
-    document = str(resource.properties.get("PolicyDocument", ""))
-    return str(resource.properties.get("PolicyName") or hashlib.sha256(document.encode()).hexdigest())
+    document: str = resource.properties.get("PolicyDocument", "")
+    name: str = resource.properties.get("PolicyName") or hashlib.sha256(document.encode()).hexdigest()
+    return name
 
 
 def _thing(registry: Registry, call: Call, resource: Resource) -> str:
     properties = resource.properties
-    name, groups = properties.get("ThingName"), properties.get("ThingGroups", [])
-    if not isinstance(name, str) or not isinstance(groups, list):
-        raise InvalidError("A thing has a ThingName, and ThingGroups are a list.")
+    if "ThingName" not in properties:
+        raise InvalidError("A thing has a ThingName.")
+    name: str = properties["ThingName"]
+    groups = properties.get("ThingGroups", [])
     attributes, type_name = properties.get("AttributePayload", {}), properties.get("ThingTypeName")
     existing = registry.state.things.get(name)
     if existing is None:

@@ -19,6 +19,8 @@ _PROPERTIES = {
     "AWS::IoT::Certificate": {"CertificateId", "CertificateID", "CertificateSigningRequest", "Status"},
     "AWS::IoT::Policy": {"PolicyName", "PolicyDocument"},
 }
+_CONTAINERS: Mapping[str, type] = {"AttributePayload": dict, "ThingGroups": list}
+"""What is evaluated to something else than a text; the registry checks what they hold."""
 _NOT_CARRIED = {"BillingGroup", "CertificatePem", "CACertificatePem"}
 _SETTINGS = {
     "ATTRIBUTE_PAYLOAD": "AttributePayload",
@@ -115,10 +117,13 @@ def build_plan(template: Template, parameters: Mapping[str, str], certificate_id
     defaults = {name: value for name, value in template.defaults.items() if value is not None}
     evaluate = _Evaluation({**defaults, **parameters, **own}, template.mappings).value
     by_kind: dict[str, list[Resource]] = {kind: [] for kind in _PROPERTIES}
-    for resource in template.resources.values():
+    for label, resource in template.resources.items():
         properties = {name: evaluate(value) for name, value in resource.properties.items() if name != "PolicyDocument"}
         if "PolicyDocument" in resource.properties:
             properties["PolicyDocument"] = _policy_document(resource.properties["PolicyDocument"], evaluate)
+        for name, value in properties.items():
+            wanted = _CONTAINERS.get(name, str)
+            _require(isinstance(value, wanted), f"{label}: {name} must be a {wanted.__name__}.")
         by_kind[resource.kind].append(Resource(kind=resource.kind, properties=properties, overrides=resource.overrides))
     configuration = {name: evaluate(value) for name, value in template.device_configuration.items()}
     _require(all(isinstance(one, str) for one in configuration.values()), _NOT_FLAT)
@@ -225,7 +230,7 @@ def _policy_document(raw: Any, evaluate: Callable[[Any], Any]) -> str:
 def _resource(name: str, raw: Any) -> Resource:
     _require(isinstance(raw, dict) and not set(raw) - {"Type", "Properties", "OverrideSettings"}, f"Invalid {name}.")
     kind = raw.get("Type")
-    _require(kind in _PROPERTIES, f"Resource {name} has an unknown Type: {kind}.")
+    _require(isinstance(kind, str) and kind in _PROPERTIES, f"Resource {name} has an unknown Type: {kind}.")
     properties, overrides = _object(raw, "Properties"), _object(raw, "OverrideSettings")
     if "CertificateID" in properties:  # so in the page's list, CertificateId in its examples
         properties["CertificateId"] = properties.pop("CertificateID")
@@ -238,7 +243,7 @@ def _resource(name: str, raw: Any) -> Resource:
         _require(not overrides, f"{name}: OverrideSettings are not available for policies.")
     settings = {_SETTINGS.get(setting, setting): action for setting, action in overrides.items()}
     for setting, action in settings.items():
-        allowed = action in _ACTIONS and (action != "MERGE" or setting in _MERGEABLE)
+        allowed = isinstance(action, str) and action in _ACTIONS and (action != "MERGE" or setting in _MERGEABLE)
         _require(setting in _SETTINGS.values() and allowed, f"{name}: invalid OverrideSettings {setting}: {action}.")
     return Resource(kind=kind, properties=properties, overrides=settings)
 
