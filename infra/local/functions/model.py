@@ -14,9 +14,7 @@ from infra.local.config import ACCOUNT_ID
 
 LATEST = "$LATEST"
 MAX_SYNC_PAYLOAD_BYTES = 6 * 1024 * 1024
-"""Of a request. ("Lambda quotas")."""
-MAX_ANSWER_BYTES = MAX_SYNC_PAYLOAD_BYTES + 100
-"""Of what a handler answers, as the error that refuses more has it."""
+"""Of a request and of a response, where AWS's own error speaks of 100 bytes more. ("Lambda quotas")."""
 MAX_ASYNC_PAYLOAD_BYTES = 1024 * 1024
 """("Lambda quotas": 1 MB since October 2025)."""
 MAX_CONCURRENCY = 1000

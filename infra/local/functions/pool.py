@@ -259,7 +259,7 @@ class Pool:
             await asyncio.sleep(WATCH_INTERVAL_S)
             self._fill()  # others may have been idle for long enough by now
             for worker in list(self._workers):
-                if worker.pid and worker.running_for_s > WATCH_INTERVAL_S:
+                if worker.pid and not worker.frozen:
                     self._check(worker, worker.pid)
 
     @staticmethod

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Protocol, cast
 
-from infra.local.functions.model import MAX_ANSWER_BYTES
+from infra.local.functions.model import MAX_SYNC_PAYLOAD_BYTES
 
 _PREFIX = "/2018-06-01/runtime/"
 _MAX_HEAD_BYTES = 2 * 1024 * 1024
@@ -88,7 +88,7 @@ class Connection(asyncio.Protocol):
             self._refuse(404, f"{method} {path} is not of the Runtime API")
 
     def _take_answer(self, request_id: str, kind: str, body: bytes) -> None:
-        if kind == "response" and len(body) > MAX_ANSWER_BYTES:
+        if kind == "response" and len(body) > MAX_SYNC_PAYLOAD_BYTES:
             # ("Runtime API: invocation response": 413 Payload Too Large.)
             error = (
                 b'{"errorType":"Function.ResponseSizeTooLarge","errorMessage":"Response payload size exceeded maximum '

@@ -100,7 +100,7 @@ class Worker:
         self._init_limit_s = INIT_LIMIT_S
         self._limit: asyncio.TimerHandle | None = None
         self._freeze: asyncio.TimerHandle | None = None
-        self._frozen = False
+        self.frozen = False
         self._end_reason: str | None = None
         self._alone = False
         """Whether it was killed while it had forked nothing."""
@@ -115,11 +115,6 @@ class Worker:
     def returning(self) -> bool:
         """Say whether it has answered and is about to be idle."""
         return self.state is State.BUSY and self._current is None and not (self.ending or self.stale)
-
-    @property
-    def running_for_s(self) -> float:
-        """Return how long the current invocation has run; 0 when none does."""
-        return time.monotonic() - self._running_since if self.state is State.BUSY else 0.0
 
     async def start(
         self, environment: Mapping[str, str], first: Invocation, init_limit_s: float = INIT_LIMIT_S
@@ -155,8 +150,8 @@ class Worker:
         """Run an invocation; the worker is idle."""
         if self._freeze:
             self._freeze.cancel()
-        if self._frozen:
-            self._frozen = False
+        if self.frozen:
+            self.frozen = False
             self._signal(signal.SIGCONT)
         self._current = invocation
         self.state = State.BUSY
@@ -171,7 +166,7 @@ class Worker:
 
     def _stop_running(self) -> None:
         # Remembered and not reckoned from the time: a timer may fire a little early by another clock.
-        self._frozen = True
+        self.frozen = True
         self._signal(signal.SIGSTOP)
 
     def _signal(self, number: signal.Signals) -> None:

@@ -339,3 +339,28 @@ async def test_memory_is_the_sum_of_what_a_handler_forked(tmp_path):
         assert answer["errorMessage"].endswith("Runtime exited with error: signal: killed")
         _, result = await stage.invoke("f", {"children": 1})
         assert result.function_error is None
+
+
+async def test_memory_is_watched_while_a_module_loads_and_over_many_short_invocations(tmp_path):
+    async with Stage(tmp_path) as stage:
+        stage.rewrite("""
+            HELD = []
+            def hold(megabytes):
+                block = bytearray(megabytes * 1024 * 1024)
+                block[::4096] = b"x" * len(block[::4096])
+                HELD.append(block)
+            def leak(event, context): hold(4)
+        """)
+        (stage.code / "greedy.py").write_text("import time, app\nwhile True: app.hold(8), time.sleep(0.005)\n")
+        await stage.create("greedy", "greedy.handler", MemorySize=128)
+        await stage.create("leaky", "app.leak", MemorySize=128)
+
+        answer, _ = await stage.invoke("greedy")
+        assert answer["errorMessage"].endswith("Runtime exited with error: signal: killed")
+
+        await stage.invoke("leaky")
+        (worker,) = (one for one in stage.functions.pool.workers if one.configuration.name == "leaky")
+        for _ in range(200):
+            await stage.invoke("leaky")
+            await asyncio.sleep(0.01)
+        assert worker not in stage.functions.pool.workers

@@ -1,4 +1,4 @@
-"""What front, IAM and DynamoDB cost: start to ready, memory, puts by real clients, queries of small and big tables."""
+"""What front, IAM, DynamoDB and Lambda cost: start to ready, memory, puts, invocations, queries by size."""
 
 import asyncio
 import json
@@ -10,8 +10,10 @@ from pathlib import Path
 from statistics import median
 
 import boto3
+import uvloop
 
 from infra.local.cloud import LocalCloud, build_settings
+from tests.performance.functions.bench import http, room
 from tests.performance.processes import cpu_s, rss_mb
 from tests.ports import ports
 from tests.unit.dynamodb.local import Local, item
@@ -21,8 +23,11 @@ ROLE = "bench-writer"
 SMALL, BIG = 1_000, 100_000
 
 
-def run(seconds="4", items=str(BIG)):
-    """Return the figures as one document; ``seconds`` for each measurement of puts, ``items`` in the big table."""
+def run(seconds="4", items=str(BIG), events="1000"):
+    """Return the figures as one document.
+
+    ``seconds`` for each measurement of puts and invocations, ``items`` in the big table, ``events`` in the burst.
+    """
     state = Path(tempfile.mkdtemp(prefix="fieldline-bench-"))
     started = time.perf_counter()
     with LocalCloud(build_settings(state, ports=ports(45))) as cloud:
@@ -30,6 +35,8 @@ def run(seconds="4", items=str(BIG)):
         pids = cloud.pids()
         figures["rss_mb"] = round(sum(rss_mb(pid) for pid in pids.values()))
         figures |= _puts(cloud.settings, pids["services"], float(seconds))
+        figures |= uvloop.run(http(cloud.settings, pids["services"], float(seconds)))
+    figures["lambda_alone"] = uvloop.run(room(float(seconds), int(events)))
     return figures | asyncio.run(queries(SMALL, int(items)))
 
 
