@@ -9,6 +9,7 @@ Corrections, each held by a contract test that fails when moto changes (DynamoDB
   and object times. What moto reads by ``datetime.now`` does not: a bucket's creation date, SES and alarm time stamps.
 - **memory**: moto keeps every model instance for ever; here it keeps none.
 - **long polls**: moto waits inside ``ReceiveMessage``; here the wait is a coroutine and the thread stays free.
+- **inline policies** without a version, as SAM writes some: moto takes only the newest, AWS asks that of managed ones.
 - **S3 objects of a form's type**: moto takes the body for a form and stores nothing; here they become octet streams.
 - **S3 bucket policies**: moto ignores conditions; here ``aws:SecureTransport`` is true, as loopback stands for TLS.
 - **S3 notifications**: moto runs the function inside the upload, asks no policy, tells an upload of parts twice and a
@@ -165,6 +166,7 @@ class Moto:
 
         port = aws_s3.Port(send=send, admits=self._s3_admits, now=moto_time.unix_time)
         await self._run(_correct_s3, port)
+        await self._run(_correct_iam)
 
     async def warm_up(self) -> None:
         """Load what moto and botocore load at the first call of each service, so that nobody has to wait for it."""
@@ -378,3 +380,26 @@ def _s3_correction() -> aws_s3.Correction:
 
 def _correct_s3(port: aws_s3.Port) -> None:
     _s3_correction().port = port
+
+
+@functools.cache
+def _correct_iam() -> None:
+    from moto.iam.models import IAMBackend
+
+    put = IAMBackend.put_role_policy
+
+    def put_role_policy(self: Any, role_name: str, policy_name: str, policy_json: str) -> None:
+        put(self, role_name, policy_name, _of_the_newest_version(policy_json))
+        self.get_role(role_name).put_policy(policy_name, policy_json)
+
+    IAMBackend.put_role_policy = put_role_policy  # type: ignore[method-assign]  # a correction
+
+
+def _of_the_newest_version(policy: str) -> str:
+    """Return a policy whose version moto lets pass; what is none stays as it is, for moto to refuse."""
+    try:
+        document = json.loads(policy)
+    except ValueError:
+        return policy
+    older = isinstance(document, dict) and document.get("Version", "2008-10-17") == "2008-10-17"
+    return json.dumps({**document, "Version": "2012-10-17"}) if older else policy

@@ -36,11 +36,15 @@ async def delete_concurrency(call: "Call") -> Response:
 async def put_async_config(call: "Call") -> Response:
     """("PutFunctionEventInvokeConfig", and "UpdateFunctionEventInvokeConfig", which keeps what is not given)."""
     function, given, qualifier = call.function, call.body, call.qualifier or LATEST
-    call.catalog.resolve(call.names[0], call.qualifier)
+    target = call.catalog.resolve(call.names[0], call.qualifier)
     before = function.async_configs.get(qualifier) if call.request.method == "POST" else None
     if call.request.method == "POST" and before is None:
         raise _no_async_config(function, qualifier)
-    function.async_configs[qualifier] = _async_config(before or AsyncConfig(), given, call.functions.timers.now())
+    config = _async_config(before or AsyncConfig(), given, call.functions.timers.now())
+    for arn in (config.on_success_arn, config.on_failure_arn):
+        if arn:
+            await call.functions.check_destination(target.configuration.role, arn)
+    function.async_configs[qualifier] = config
     return json_response(documents.async_config(function, qualifier))
 
 
@@ -51,9 +55,6 @@ def _async_config(before: AsyncConfig, given: Mapping[str, Any], now: float) -> 
         raise invalid("MaximumRetryAttempts must be 0 to 2, MaximumEventAgeInSeconds 60 to 21600")
     destinations = given.get("DestinationConfig", {})
     arns = {name: destinations.get(name, {}).get("Destination") for name in ("OnSuccess", "OnFailure")}
-    for arn in arns.values():
-        if arn and arn.split(":")[2] not in {"sqs", "sns", "lambda"}:
-            raise invalid(f"A destination {arn} is not carried by the local cloud")
     return AsyncConfig(
         retries=retries,
         max_age_s=max_age_s,

@@ -7,7 +7,6 @@ import asyncio
 import json
 import logging
 import random
-import sys
 import uuid
 from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -19,7 +18,7 @@ from infra.local.functions import policy
 from infra.local.functions.asynchronous import AsyncQueue, Event
 from infra.local.functions.catalog import Catalog
 from infra.local.functions.code import Watch
-from infra.local.functions.inside.bootstrap import OFFSET_VARIABLE
+from infra.local.functions.environment import build_environment
 from infra.local.functions.logs import Logs
 from infra.local.functions.model import (
     LATEST,
@@ -112,6 +111,7 @@ class Functions:
             send=self._send_for_source,
             new_id=new_id,
             allows=allows,
+            check_destination=self.check_destination,
         )
         targets = Targets(aws, self._invoke_target, self.timers, allows, self._spawn)
         self.rules = Rules(settings.region, self.timers, targets)
@@ -308,6 +308,20 @@ class Functions:
                 call, where = action.partition(":")[2], service.upper()
                 raise invalid(f"The provided execution role does not have permissions to call {call} on {where}")
 
+    async def check_destination(self, role_arn: str, arn: str) -> None:
+        """Refuse a destination that the function's role may not send to. ("PutFunctionEventInvokeConfig").
+
+        Raises:
+            LambdaError: it may not.
+        """
+        service = arn.split(":")[2]
+        if service not in SEND_ACTIONS:
+            raise invalid(f"A destination {arn} is not carried by the local cloud")
+        action = SEND_ACTIONS[service]
+        if not await self._allows(role_arn, action, arn):
+            call = action.partition(":")[2]
+            raise invalid(f"The function's execution role does not have permissions to call {call} on {arn}")
+
     async def _send_for_source(self, reference: str, arn: str, body: str) -> None:
         await self.queue.send(self.catalog.resolve(reference).configuration.role, arn, body)
 
@@ -352,39 +366,10 @@ class Functions:
             credentials = await self._credentials_for_role(configuration.role, configuration.name)
         except Exception as error:
             raise LambdaError("AccessDeniedException", _NO_ROLE, 403) from error
-        region = configuration.region
-        environment = {
-            **configuration.environment,
-            "_HANDLER": configuration.handler,
-            "AWS_REGION": region,
-            "AWS_DEFAULT_REGION": region,
-            "AWS_EXECUTION_ENV": f"AWS_Lambda_python3.{sys.version_info.minor}",
-            "AWS_LAMBDA_FUNCTION_NAME": configuration.name,
-            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(configuration.memory_mb),
-            "AWS_LAMBDA_FUNCTION_VERSION": configuration.version,
-            "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
-            "AWS_LAMBDA_LOG_GROUP_NAME": configuration.log_group,
-            "AWS_LAMBDA_LOG_STREAM_NAME": worker.stream.name,
-            "AWS_ACCESS_KEY_ID": credentials.access_key_id,
-            "AWS_SECRET_ACCESS_KEY": credentials.secret_access_key,
-            "AWS_SESSION_TOKEN": credentials.session_token or "",
-            "LAMBDA_TASK_ROOT": str(configuration.task_root),
-            "LAMBDA_RUNTIME_DIR": "/var/runtime",
-            "LANG": "en_US.UTF-8",
-            "PATH": "/usr/local/bin:/usr/bin:/bin",
-            "TZ": ":UTC",
-            # What AWS has no need of: where its APIs are, and that no profile or instance of this machine is asked.
-            "AWS_ENDPOINT_URL": self._settings.endpoint_url,
-            "AWS_CONFIG_FILE": "/dev/null",
-            "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
-            "AWS_EC2_METADATA_DISABLED": "true",
-        }
-        if configuration.log_format == "JSON":
-            environment["AWS_LAMBDA_LOG_FORMAT"] = "JSON"
-            environment["AWS_LAMBDA_LOG_LEVEL"] = configuration.application_log_level or "INFO"
-        if offset_s := self._shifts.current()[0]:
-            environment[OFFSET_VARIABLE] = str(offset_s)
-        return environment
+        offset_s = self._shifts.current()[0]
+        return build_environment(
+            configuration, credentials, worker.stream.name, endpoint_url=self._settings.endpoint_url, offset_s=offset_s
+        )
 
 
 def _s3(bucket_arn: str) -> Caller:

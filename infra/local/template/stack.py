@@ -261,9 +261,9 @@ class Deployment:
             if standing.retain:
                 self._report(f"kept {logical_id} ({standing.type}), which is no longer the stack's")
             else:
-                self._report(f"removed {logical_id} ({standing.type})")
                 work = self._provision(KINDS[standing.type], logical_id, standing.properties)
                 work.remove(standing.properties, standing.ref)
+                self._report(f"removed {logical_id} ({standing.type})")
             del self._stack.resources[logical_id]
 
 

@@ -175,3 +175,23 @@ async def test_a_role_that_may_not_send_to_the_dead_letter_queue_is_refused_when
     async with Stage(tmp_path, allows=nothing) as stage:
         with pytest.raises(ClientError, match="does not have permissions to call SendMessage on SQS"):
             await stage.create("f", DeadLetterConfig={"TargetArn": QUEUE})
+
+
+async def test_a_destination_that_the_role_may_not_reach_is_refused_when_it_is_named(tmp_path):
+    async def only_topics(_role: str, action: str, _resource: str) -> bool:
+        return action != "sqs:SendMessage"
+
+    stream = "arn:aws:dynamodb:us-east-1:123456789012:table/t/stream/1"
+    async with Stage(tmp_path, allows=only_topics) as stage:
+        await stage.create("f")
+        to = {"DestinationConfig": {"OnFailure": {"Destination": QUEUE}}}
+        with pytest.raises(
+            ClientError, match=f"execution role does not have permissions to call SendMessage on {QUEUE}"
+        ):
+            await stage.call("put_function_event_invoke_config", FunctionName="f", **to)
+        mapping = {"FunctionName": "f", "EventSourceArn": stream, "StartingPosition": "LATEST"}
+        with pytest.raises(ClientError, match="execution role does not have permissions to call SendMessage on"):
+            await stage.call("create_event_source_mapping", **mapping, **to)
+        bucket = {"DestinationConfig": {"OnFailure": {"Destination": "arn:aws:s3:::b"}}}
+        with pytest.raises(ClientError, match="A destination arn:aws:s3:::b is not carried by the local cloud"):
+            await stage.call("create_event_source_mapping", **mapping, **bucket)

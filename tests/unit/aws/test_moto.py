@@ -233,3 +233,20 @@ async def test_a_bucket_policy_that_wants_tls_lets_in_who_comes_by_loopback_and_
         await put(tls_only, deny)
     with pytest.raises(ClientError, match="not emulated: the condition"):
         await put(by_address)
+
+
+async def test_an_inline_policy_may_be_of_an_older_version_or_of_none_and_a_managed_one_not(moto):
+    await moto.start()
+    trust = {"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}]}  # fmt: skip
+    await moto.call("iam", "create_role", RoleName="r", AssumeRolePolicyDocument=json.dumps(trust))
+    allow = {"Statement": [{"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "*"}]}
+    for document in (allow, {"Version": "2008-10-17", **allow}):
+        policy = {"RoleName": "r", "PolicyName": "p"}
+        await moto.call("iam", "put_role_policy", **policy, PolicyDocument=json.dumps(document))
+        assert (await moto.call("iam", "get_role_policy", **policy))["PolicyDocument"] == document
+    for document in ("{", json.dumps({"Version": "2013-01-01", **allow})):
+        with pytest.raises(ClientError, match="MalformedPolicyDocument"):
+            await moto.call("iam", "put_role_policy", RoleName="r", PolicyName="p", PolicyDocument=document)
+    with pytest.raises(ClientError, match="must be version 2012-10-17 or greater"):
+        await moto.call("iam", "create_policy", PolicyName="m", PolicyDocument=json.dumps(allow))

@@ -37,6 +37,7 @@ class Readers:
         send: Send,
         new_id: Callable[[], str],
         allows: Allows,
+        check_destination: Callable[[str, str], Awaitable[None]],
     ) -> None:
         self._catalog = catalog
         self._aws = aws
@@ -46,6 +47,7 @@ class Readers:
         self._timers = timers
         self._new_id = new_id
         self._allows = allows
+        self._check_destination = check_destination
         self._sources: dict[str, EventSource] = {}
         self._readers: dict[str, StreamReader] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -117,6 +119,7 @@ class Readers:
             name = f"{target.configuration.name}:{target.qualifier or LATEST}"
             source = replace(source, function=name, function_arn=target.invoked_arn)
         source = changed(replace(source, last_modified=self._clock.time()), given)
+        await self._check(source, self._catalog.resolve(source.function))
         reader = self._readers.get(source_id)
         self._end(source_id)
         self._sources[source_id] = source
@@ -151,6 +154,8 @@ class Readers:
     async def _check(self, source: EventSource, target: Target) -> None:
         """Refuse what AWS refuses when a mapping is made: a role that may not read, a visibility too short."""
         role = target.configuration.role
+        if source.on_failure_arn:
+            await self._check_destination(role, source.on_failure_arn)
         for action in _NEEDS[source.service]:
             if not await self._allows(role, action, source.source_arn):
                 raise invalid(
