@@ -4,7 +4,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from pynamodb.exceptions import PynamoDBException
+
 from backend.adapters.dynamo import translated
+from backend.errors import UnavailableError
 from backend.models.items import ConfigurationModel
 
 NAME = "current"
@@ -17,13 +20,20 @@ class DynamoConfigurations:
         ConfigurationModel.bind(table)
 
     def find(self) -> tuple[int, Mapping[str, Any]] | None:
-        """Return version and settings; None if none were ever stored."""
-        with translated():
-            try:
-                item = ConfigurationModel.get(NAME)
-            except ConfigurationModel.DoesNotExist:
-                return None
-        return int(item.version), json.loads(item.settings)
+        """Return version and settings; None if none were ever stored.
+
+        Whatever keeps them from being read is the same to who asks: they are out of reach.
+        """
+        try:
+            item = ConfigurationModel.get(NAME)
+            version, settings = int(item.version), json.loads(item.settings)
+        except ConfigurationModel.DoesNotExist:
+            return None
+        except (PynamoDBException, TypeError, ValueError) as error:
+            raise UnavailableError(f"The configuration cannot be read: {error!r}") from error
+        if not isinstance(settings, dict):
+            raise UnavailableError("The configuration cannot be read: its settings are no object.")
+        return version, settings
 
     def put(self, version: int, settings: Mapping[str, Any]) -> None:
         """Store a version that is one more than the stored one."""

@@ -72,10 +72,13 @@ class PresenceModel(Table):
 
 
 class ConfigurationModel(Table):
-    """The configuration."""
+    """The configuration. There is a default for it, so that nobody waits for it long."""
 
     class Meta:
         table_name = "config"
+        connect_timeout_seconds = 1
+        read_timeout_seconds = 1
+        max_retry_attempts = 0
 
     name = UnicodeAttribute(hash_key=True)
     version = NumberAttribute()
