@@ -11,13 +11,14 @@ from backend.domain.fields import check_fields
 from backend.domain.paging import Page
 from backend.domain.telemetry import epoch_ms
 from backend.errors import FieldlineError, NotFoundError, UnavailableError, invalid
-from backend.ports import Clock, Commands, DeviceTypes, Dice, Log, Publisher
+from backend.ports import Clock, Commands, Devices, DeviceTypes, Dice, Log, Publisher
 from backend.services.access import Access
 from backend.services.live import Live
 from backend.services.presence import PresenceBook
 from backend.services.rooms import RoomBook
 
 ID_BYTES = 9
+CHANGED_HANDS = "The device changed hands before it took it."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +48,7 @@ class CommandDesk:
         stage: str,
         access: Access,
         commands: Commands,
+        devices: Devices,
         device_types: DeviceTypes,
         presence: PresenceBook,
         rooms: RoomBook,
@@ -59,6 +61,7 @@ class CommandDesk:
         self._stage = stage
         self._access = access
         self._commands = commands
+        self._devices = devices
         self._device_types = device_types
         self._presence = presence
         self._rooms = rooms
@@ -126,11 +129,14 @@ class CommandDesk:
         """Give a device that has just subscribed what is waiting for it; return how many commands.
 
         What was sent before it subscribed and never acknowledged may have been lost with its connection, and is sent
-        again under the same id, by which the device knows it.
+        again under the same id, by which the device knows it. What was asked before the device changed hands is not
+        given to it any more.
         """
         now, sent = self._clock.now(), 0
         for command in self._commands.waiting(thing):
-            if state_at(command, now) is State.EXPIRED:
+            if not self._is_of_its_owner(command):
+                self._commands.advance(replace(_answer(command, State.EXPIRED, now), reason=CHANGED_HANDS))
+            elif state_at(command, now) is State.EXPIRED:
                 if self._commands.advance(_answer(command, State.EXPIRED, now)):
                     self._tell(replace(command, state=State.EXPIRED))
             elif command.sent_at is None or command.sent_at < subscribed_at:
@@ -144,9 +150,17 @@ class CommandDesk:
             self._log.info("answer changes nothing", thing=answer.thing, command=answer.id, state=answer.state)
             return False
         found = self._commands.find(answer.thing, answer.id)
-        if found is not None:
+        if found is not None and self._is_of_its_owner(found):
             self._tell(found)
         return True
+
+    def _is_of_its_owner(self, command: Command) -> bool:
+        """Say whether the device still belongs to whom it did when the command was given."""
+        device = self._devices.find(command.thing)
+        if device is None:
+            return False
+        since_ms = max(device.data_from_ms, epoch_ms(device.claimed_at) if device.claimed_at else 0)
+        return epoch_ms(command.created_at) >= since_ms
 
     def _send(self, command: Command) -> Command:
         now = self._clock.now()

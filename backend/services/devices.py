@@ -106,15 +106,19 @@ class DeviceBook:
         return replace(granted, device=changed)
 
     def release(self, caller: Caller, thing: str) -> None:
-        """Let a device go: nobody is anything to it any more, and its next owner sees nothing from before."""
+        """Let a device go: nobody is anything to it any more, and its next owner sees nothing from before.
+
+        What was wished of it goes first: were it to fail afterwards, nobody could ask for it again.
+        """
         device = self._access.device(caller, thing, Action.MANAGE).device
+        self._control.forget(thing)
         self._store.commit(*self.releasing(caller, device, "released"))
 
     def factory_reset(self, caller: Caller, thing: str) -> None:
         """Let a device go as it left the factory: released, its shadows gone, its connection cut."""
         device = self._access.device(caller, thing, Action.MANAGE).device
-        self._store.commit(*self.releasing(caller, device, "factory reset"))
         self._control.forget(thing)
+        self._store.commit(*self.releasing(caller, device, "factory reset"))
         self._control.disconnect(thing)
 
     def revoke(self, caller: Caller, thing: str) -> None:

@@ -37,7 +37,7 @@ from backend.errors import (
     TooManyError,
     invalid,
 )
-from backend.ports import Clock, Devices, Dice, Invitations, Memberships, Profiles, Rooms, Store
+from backend.ports import Clock, DeviceControl, Devices, Dice, Invitations, Memberships, Profiles, Rooms, Store
 from backend.services.access import Access
 from backend.services.trail import Trail
 
@@ -77,6 +77,7 @@ class Sharing:
         invitations: Invitations,
         profiles: Profiles,
         store: Store,
+        control: DeviceControl,
         clock: Clock,
         dice: Dice,
         trail: Trail,
@@ -88,6 +89,7 @@ class Sharing:
         self._invitations = invitations
         self._profiles = profiles
         self._store = store
+        self._control = control
         self._clock = clock
         self._dice = dice
         self._trail = trail
@@ -166,6 +168,9 @@ class Sharing:
         membership = Membership(subject=found.subject, user=caller.user, role=found.role, since=self._clock.now())
         if found.role is Role.OWNER:
             changes = self._taking_over(caller, found, membership)
+            if not found.hand_over:
+                # First: were it to fail afterwards, the new owner would see what was wished before.
+                self._control.forget(name_of(found.subject))
         else:
             changes = self._joining(caller, found, membership)
         try:

@@ -1,5 +1,7 @@
 """Commands, presence, shadows and live messages through the API and the rules' events."""
 
+import json
+
 import pytest
 
 from tests.integration.backend.world import Person, World
@@ -172,3 +174,37 @@ def test_live_messages_reach_those_who_may_see_and_are_connected_and_nobody_else
     assert hear() == [f"live/dev/{ann.user}/urgent"]
     world.connect(f"app-{ann.user}-tablet", connected=False)
     assert hear() == []
+
+
+@pytest.mark.parametrize("how", ["release", "take over", "take over with all data"])
+def test_what_was_asked_before_a_device_changed_hands_is_never_done(world: World, ann: Person, how: str) -> None:
+    bob, thing = world.person("bob"), world.device(ann)
+    command = order(ann, thing)
+    ann("PATCH", f"/v1/devices/{thing}/shadow", {"desired": {"door": "open"}})
+    world.clock.move(seconds=1)
+    if how == "release":
+        ann("POST", f"/v1/devices/{thing}/release")
+        world.connect(thing)
+        world.subscribe(thing)
+        world.clock.move(seconds=1)
+        world.claim(bob, thing)
+    else:
+        offer = {"thing": thing, "role": "owner", "hand_over": how != "take over"}
+        code = ann("POST", "/v1/invitations", offer).json["code"]
+        assert bob("POST", "/v1/invitations/accept", {"code": code}).status == 200
+    world.clock.move(seconds=1)
+    world.connect(f"app-{bob.user}-phone")
+    later = order(bob, thing)
+    told = len(world.iot.published)
+    world.connect(thing)
+    world.subscribe(thing)
+    assert sent_to(world, thing) == [later]
+    world.answer(thing, {"id": command, "state": "ACKED"})
+    assert command not in json.dumps(world.iot.published[told:])
+    shown = bob("GET", f"/v1/devices/{thing}/shadow").json
+    if how == "take over with all data":
+        assert state(bob, thing, command) == "EXPIRED"
+        assert shown["desired"] == {"door": "open"}
+    else:
+        assert bob("GET", f"/v1/devices/{thing}/commands/{command}").status == 404
+        assert (shown["desired"], shown["version"]) == ({}, 0)
