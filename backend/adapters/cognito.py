@@ -3,7 +3,8 @@
 import base64
 import binascii
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import boto3
@@ -78,23 +79,35 @@ class CognitoIdentities:
         except (ClientError, BotoCoreError) as error:
             if _code(error) != "ResourceAlreadyExistsException":
                 raise UnavailableError("AWS IoT does not answer: try again.") from error
-        self._iot.attach_policy(policyName=name, target=identity_id)
+        try:
+            self._iot.attach_policy(policyName=name, target=identity_id)
+        except (ClientError, BotoCoreError) as error:
+            raise UnavailableError("AWS IoT does not answer: try again.") from error
         return identity_id
 
     def untie(self, user: str, identity_id: str | None) -> None:
         """Take back what `tie` allowed."""
         name = self._policy(user)
-        try:
-            if identity_id:
+        if identity_id:
+            with _gone_is_done():
                 self._iot.detach_policy(policyName=name, target=identity_id)
+            with _gone_is_done():
                 self._identity.delete_identities(IdentityIdsToDelete=[identity_id])
+        with _gone_is_done():
             self._iot.delete_policy(policyName=name)
-        except (ClientError, BotoCoreError) as error:
-            if _code(error) != "ResourceNotFoundException":
-                raise UnavailableError("AWS IoT does not answer: try again.") from error
 
     def _policy(self, user: str) -> str:
         return f"{self._stage}-live-{user}"
+
+
+@contextmanager
+def _gone_is_done() -> Iterator[None]:
+    """Take what is not there any more for taken back; each step on its own, so that none is left out."""
+    try:
+        yield
+    except (ClientError, BotoCoreError) as error:
+        if _code(error) != "ResourceNotFoundException":
+            raise UnavailableError("AWS does not answer: try again.") from error
 
 
 def _code(error: Exception) -> str:

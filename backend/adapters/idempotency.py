@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Sequence
 from datetime import datetime
 
 from backend.adapters.dynamo import translated
@@ -54,6 +55,11 @@ class DynamoIdempotency:
         """Let the key be used again: nothing came of the call."""
         with translated():
             AnswersModel(user, key).delete()
+
+    def keys_of(self, user: str) -> Sequence[str]:
+        """Return the keys of all answers kept for a person."""
+        with translated():
+            return [row.key for row in AnswersModel.query(user, attributes_to_get=["user", "key"])]
 
     def remove_all(self, user: str) -> None:
         """Forget all answers given to a person."""

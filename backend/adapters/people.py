@@ -165,6 +165,10 @@ class DynamoAudit:
             return Page(items=[*items, *rest.items], after=rest.after)
         return Page(items=items)
 
+    def blank(self, entry: Entry) -> None:
+        """Keep that something was changed, by whom and when, but no longer from what to what."""
+        self._update(entry, [AuditModel.before.set("{}"), AuditModel.after.set("{}")])
+
     def forget(self, entry: Entry, user: str) -> None:
         """Keep the entry, but no longer that this person did it, from where, or was concerned."""
         actions: list[Action] = []
@@ -173,11 +177,15 @@ class DynamoAudit:
         if entry.about == user:
             actions.append(AuditModel.about.set(FORGOTTEN))
         if actions:
-            try:
-                with translated():
-                    AuditModel(entry.subject, entry.id).update(actions, AuditModel.subject.exists())
-            except ConflictError:
-                return  # it has expired meanwhile: an update would bring half of it back
+            self._update(entry, actions)
+
+    @staticmethod
+    def _update(entry: Entry, actions: list[Action]) -> None:
+        try:
+            with translated():
+                AuditModel(entry.subject, entry.id).update(actions, AuditModel.subject.exists())
+        except ConflictError:
+            return  # it has expired meanwhile: an update would bring half of it back
 
 
 def invitation_members(invitation: Invitation) -> list[str]:

@@ -198,6 +198,9 @@ class Audit(Protocol):
     def of_person(self, user: str, *, limit: int, after: Any) -> Page[Entry]:
         """Return what a person changed, and then what others changed that concerned them."""
 
+    def blank(self, entry: Entry) -> None:
+        """Keep that something was changed, by whom and when, but no longer from what to what."""
+
     def forget(self, entry: Entry, user: str) -> None:
         """Keep the entry, but no longer that this person did it, from where, or was concerned."""
 
@@ -307,6 +310,9 @@ class Idempotency(Protocol):
 
     def abandon(self, user: str, key: str) -> None:
         """Let the key be used again: nothing came of the call."""
+
+    def keys_of(self, user: str) -> Sequence[str]:
+        """Return the keys of all answers kept for a person."""
 
     def remove_all(self, user: str) -> None:
         """Forget all answers given to a person."""

@@ -239,6 +239,14 @@ class ExportedInvitation(Document):
     expires_at = fields.AwareDateTime()
 
 
+class ExportedConnection(Document):
+    """A phone of mine, as the broker knows it."""
+
+    client = fields.String()
+    connected = fields.Boolean()
+    changed_at = fields.AwareDateTime()
+
+
 class ExportDocument(Document):
     """All that is stored about me, but for the readings of my devices, which `GET …/readings` gives."""
 
@@ -249,7 +257,13 @@ class ExportDocument(Document):
     invitations_made = fields.List(fields.Nested(ExportedInvitation))
     invitations_received = fields.List(fields.Nested(ExportedInvitation))
     items = fields.List(fields.Nested(ExportedItem))
-    changes_made = fields.List(fields.Nested(EntryDocument))
+    changes_made = fields.List(
+        fields.Nested(EntryDocument), metadata={"description": "Changes by me, and by others that concerned me."}
+    )
+    connections = fields.List(fields.Nested(ExportedConnection))
+    answers_kept = fields.List(
+        fields.String(), metadata={"description": "Idempotency keys whose answers are kept, for a day."}
+    )
 
 
 def dump_subject(subject: str) -> dict[str, Any]:

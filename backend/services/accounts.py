@@ -2,9 +2,19 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
+from datetime import datetime
 from typing import Any, TypeVar
 
-from backend.domain.access import Caller, Invitation, Role, device_subject, name_of, room_subject, user_subject
+from backend.domain.access import (
+    Caller,
+    Invitation,
+    Membership,
+    Role,
+    device_subject,
+    name_of,
+    room_subject,
+    user_subject,
+)
 from backend.domain.accounts import Notifications, Profile
 from backend.domain.changes import PutProfile, RemoveMembership, RemoveProfile
 from backend.domain.items import TABLES, Item
@@ -147,6 +157,8 @@ class Accounts:
             "invitations_received": list(self._offers_to(profile)),
             "items": [item for table in TABLES for item in self._items_in(caller, table)],
             "changes_made": list(_all(lambda after: self._audit.of_person(caller.user, limit=PAGE, after=after))),
+            "connections": list(self._presences.of_subject(user_subject(caller.user))),
+            "answers_kept": list(self._answers.keys_of(caller.user)),
         }
 
     def close(self, caller: Caller) -> None:
@@ -156,9 +168,9 @@ class Accounts:
         """
         profile = self._profiles.find(caller.user)
         for membership in list(self._of(caller, "room")):
-            self._leave(caller, membership.subject, membership.role, self._room_book.remove)
+            self._leave(caller, membership, self._room_book.remove)
         for membership in list(self._of(caller, "device")):
-            self._leave(caller, membership.subject, membership.role, self._device_book.release)
+            self._leave(caller, membership, self._device_book.release)
         if profile is not None:
             for invitation in list(self._offers_to(profile)):
                 self._invitations.discard(invitation)
@@ -172,14 +184,23 @@ class Accounts:
         self._store.commit(RemoveProfile(user=caller.user))
         self._people.remove(caller.user)
 
-    def _leave(self, caller: Caller, subject: str, role: Role, end: Callable[[Caller, str], None]) -> None:
+    def _leave(self, caller: Caller, membership: Membership, end: Callable[[Caller, str], None]) -> None:
+        subject = membership.subject
         try:
-            if role is Role.OWNER:
+            if membership.role is Role.OWNER:
+                self._blank(subject, since=membership.since)
                 end(caller, name_of(subject))
                 return
         except NotFoundError:
             pass  # what it was a membership of is gone: what remains is the membership
         self._store.commit(RemoveMembership(subject=subject, user=caller.user))
+
+    def _blank(self, subject: str, *, since: datetime) -> None:
+        """Forget what was changed, by whomever, about what is the caller's: names of rooms and devices tell of them."""
+        for entry in _all(lambda after: self._audit.of_subject(subject, limit=PAGE, after=after)):
+            if entry.at < since:
+                return
+            self._audit.blank(entry)
 
     def _items_in(self, caller: Caller, table: str) -> Iterator[Item]:
         return _all(lambda after: self._items.list(caller.user, table, limit=PAGE, after=after))

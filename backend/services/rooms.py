@@ -103,7 +103,7 @@ class RoomBook:
             RemoveRoom(room=found),
             *(RemoveMembership(subject=subject, user=member.user) for member in self._memberships.of_subject(subject)),
             *(RemoveInvitation(invitation=each) for each in self._invitations.of_subject(subject)),
-            self._trail.note(caller, subject, "ended", before={"name": found.name}),
+            self._trail.note(caller, subject, "ended"),
         )
 
     def devices(self, caller: Caller, room: str, *, limit: int, after: str | None) -> Page[Granted]:

@@ -227,6 +227,10 @@ class FakeAudit:
         rows = [row for row in self.rows if row.actor == user] + [row for row in self.rows if row.about == user]
         return paged(rows, lambda row: row.id, limit=limit, after=after)
 
+    def blank(self, entry: Entry) -> None:
+        if entry in self.rows:
+            self.rows[self.rows.index(entry)] = replace(entry, before={}, after={})
+
     def forget(self, entry: Entry, user: str) -> None:
         if entry not in self.rows:
             return
