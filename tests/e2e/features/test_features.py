@@ -8,7 +8,7 @@ from pytest_bdd import scenarios
 
 pytest_plugins = [
     f"tests.e2e.features.steps.{room}"
-    for room in ("scene", "accounts", "sharing", "mobile", "devices", "control", "live", "imports")
+    for room in ("scene", "accounts", "sharing", "mobile", "devices", "control", "live", "imports", "search")
 ]
 pytestmark = pytest.mark.e2e
 ROWS = (
@@ -17,7 +17,7 @@ ROWS = (
     *("C4", "C5", "C7"),
     *("E1", "E2", "E3", "E4", "E5"),
     *("H1", "H2", "H3", "H4"),
-    "I3",
+    *("I1", "I3"),
 )
 """Capabilities that have a feature file each, by the letter and number under which they are known."""
 

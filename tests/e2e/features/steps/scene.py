@@ -55,6 +55,7 @@ class Scene:
     things: list[Thermostat] = field(default_factory=list)
     phones: dict[str, Listener] = field(default_factory=dict)
     room: str = ""
+    site: str = ""
     answer: Answer | None = None
     before: Answer | None = None
     """The answer before the last one."""
