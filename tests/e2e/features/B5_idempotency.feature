@@ -13,7 +13,7 @@ Feature: B5 The same call twice has one effect
   Scenario: A key is good for one call only
     When Ann makes a room "Cellar" under the key "k2"
     And Ann makes a room "Garage" under the key "k2" again
-    Then Ann is answered 409
+    Then Ann is answered 422
     And Ann has no room "Garage"
 
   Scenario: Two people may use the same key

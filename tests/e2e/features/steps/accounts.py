@@ -47,6 +47,7 @@ def signs_up(scene: Scene, who: str) -> None:
 
 
 def _mailed_code(scene: Scene, person: Person) -> str:
+    scene.need_local_cloud()
     return re.findall(r"code (\d{6})", scene.configuration.run("inbox", person.email))[-1]
 
 
@@ -268,4 +269,5 @@ def old_token_finds_nobody(scene: Scene, who: str) -> None:
 
 @step(says("{amount:d} {unit:w} pass"))
 def time_passes(scene: Scene, amount: int, unit: str) -> None:
+    scene.need_local_cloud()
     scene.move_clock(amount * {"s": 1, "m": 60, "h": 3600}[unit[0]])

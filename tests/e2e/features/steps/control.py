@@ -10,6 +10,8 @@ from tests.e2e.features.steps.things import WAIT_S, Thermostat, wait_for
 
 OBEDIENT = ("ACKED", "SUCCEEDED")
 JUST_NOW_S = 60.0
+ROUNDED_S = 0.001
+"""Lifecycle events tell milliseconds."""
 
 
 @when(says("{who:w} wants {desired:json} of the thermostat"))
@@ -209,9 +211,8 @@ def _seen_at(scene: Scene) -> float:
 
 @then(says('the status of the thermostat stays "{status}"'))
 def status_stays(scene: Scene, status: str) -> None:
-    """Look until it is known that the thermostat went: from then on it is seen at an instant that does not move."""
-    before = _seen_at(scene)
-    wait_for("the thermostat's going to be known", lambda: _seen_at(scene) > before)
+    """Look once it is known that the thermostat went: then it was last seen when it did."""
+    wait_for("the thermostat's going to be known", lambda: _seen_at(scene) > scene.went_at - ROUNDED_S)
     assert _status(scene) == status
 
 

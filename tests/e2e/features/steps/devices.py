@@ -93,6 +93,7 @@ def is_still_connected(scene: Scene) -> None:
 
 @when("the thermostat goes")
 def goes(scene: Scene) -> None:
+    scene.went_at = scene.now()
     scene.thermostat.disconnect()
 
 

@@ -51,6 +51,8 @@ class Scene:
     """One scenario. Nothing of it is left for the next, but for the neighbours."""
 
     neighbourhood: Neighbourhood
+    local_only: bool
+    """Whether the scenario is tagged so."""
     people: dict[str, Person] = field(default_factory=dict)
     things: list[Thermostat] = field(default_factory=list)
     phones: dict[str, Listener] = field(default_factory=dict)
@@ -66,6 +68,8 @@ class Scene:
     invitation: dict[str, Any] = field(default_factory=dict)
     commands: list[dict[str, Any]] = field(default_factory=list)
     since: int = 0
+    went_at: float = 0.0
+    """When the thermostat was last told to go."""
     moved_s: int = 0
     old_tokens: dict[str, dict[str, str]] = field(default_factory=dict)
     """What people's phones held before the clock was moved."""
@@ -108,6 +112,10 @@ class Scene:
         """Return the cloud's time, epoch seconds."""
         return time.time() + self.moved_s
 
+    def need_local_cloud(self) -> None:
+        """Stand before what a real account has not, the inbox and the clock: the tag must say so."""
+        assert self.local_only, "tag the scenario @local_only: a real account has neither inbox nor clock"
+
     def move_clock(self, seconds: int) -> None:
         """Move the cloud's clock; phones refresh their sessions, as apps do."""
         self._move(seconds)
@@ -139,13 +147,7 @@ def neighbourhood(configuration: Configuration, tmp_path_factory: pytest.TempPat
 
 
 @pytest.fixture
-def scene(neighbourhood: Neighbourhood) -> Iterator[Scene]:
-    scene = Scene(neighbourhood)
+def scene(neighbourhood: Neighbourhood, request: pytest.FixtureRequest) -> Iterator[Scene]:
+    scene = Scene(neighbourhood, local_only=request.node.get_closest_marker("local_only") is not None)
     yield scene
     scene.close()
-
-
-@pytest.fixture(autouse=True)
-def _skip_what_needs_a_local_cloud(request: pytest.FixtureRequest, configuration: Configuration) -> None:
-    if request.node.get_closest_marker("local_only") and not configuration.local:
-        pytest.skip("needs the inbox or the clock of a local cloud")
