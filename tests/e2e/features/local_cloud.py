@@ -1,4 +1,4 @@
-"""``python -m tests.e2e.features.local_cloud inbox|clock STATE_DIR …``: two commands, for a cloud that a session started.
+"""The inbox and the clock of a cloud that a session started: ``python -m tests.e2e.features.local_cloud``.
 
 ``scripts/cloud`` asks for a cloud that it started itself; what these print is the same.
 """
