@@ -186,6 +186,8 @@ def env(state_dir: StateDir = None) -> None:
         **{f"FIELDLINE_{name}": str(value) for name, value in outputs.items()},
     }
     typer.echo("unset AWS_SESSION_TOKEN AWS_PROFILE")
+    for name in ("NO_PROXY", "no_proxy"):  # no proxy reaches this machine's own ports
+        typer.echo(f'export {name}="127.0.0.1,localhost${{{name}:+,${name}}}"')
     for name, value in variables.items():
         quoted = value.replace("'", "'\\''")
         typer.echo(f"export {name}='{quoted}'")
@@ -258,13 +260,15 @@ def inbox(
 
 
 @app.command()
-def doctor(state_dir: StateDir = None) -> None:
+def doctor(
+    port: Annotated[list[str] | None, typer.Option(help="NAME=NUMBER, as for up.")] = None, state_dir: StateDir = None
+) -> None:
     """Look for what can keep it from starting on this machine, and say how to cure each."""
     from infra.local.doctor import examine
 
     where = _state_dir(state_dir)
     running = supervisor_pid(where) is not None
-    ports = config.Settings.load(where).ports if running else config.Ports()
+    ports = config.Settings.load(where).ports if running else config.Ports(**parse_ports(port or []))
     findings = list(examine(ports, where, running=running))
     for finding in findings:
         typer.echo(
@@ -276,6 +280,7 @@ def doctor(state_dir: StateDir = None) -> None:
 
 def main() -> None:
     """Run the command line, with the room whose command is asked for (all of them for --help)."""
+    config.forget_client_environment()
     wanted = sys.argv[1] if len(sys.argv) > 1 else "--help"
     for name, target in _ROOMS.items():
         if wanted in (name, "--help"):

@@ -22,7 +22,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
 
-from infra.local.config import ROOT, Ports, Settings, forget_aws_environment
+from infra.local.config import ROOT, Ports, Settings, forget_client_environment
 
 if TYPE_CHECKING:
     from infra.local.template import Deployment
@@ -33,6 +33,7 @@ _MARKER = "settings.json"
 _KEPT = "translations"
 """Of the template, by its content: the same however often the local cloud starts afresh."""
 _READY_TIMEOUT_S = 30.0
+_LAST_PORT = 65_535
 _STOP_TIMEOUT_S = 10.0
 _WATCH_EVERY_S = 0.5
 Report = Callable[[str], None]
@@ -72,7 +73,7 @@ class LocalCloud:
         Raises:
             CloudError: a port is taken, or a process did not come up; the message says which and what to do.
         """
-        forget_aws_environment()
+        forget_client_environment()
         check_ports(self.settings.ports)
         empty_state_dir(self.settings.state_dir)
         self.settings.save()
@@ -213,17 +214,38 @@ def check_ports(ports: Ports) -> None:
     Raises:
         CloudError: a port is taken or chosen twice.
     """
+    for name in asdict(ports):
+        check_port(ports, name)
+
+
+def check_port(ports: Ports, name: str) -> None:
+    """Pass a port that is free and chosen once.
+
+    Raises:
+        CloudError: it is not.
+    """
     chosen = asdict(ports)
-    for name, port in chosen.items():
-        if sum(port == other for other in chosen.values()) > 1:
-            raise CloudError(f"port {port} is chosen twice; give {name} another: --port {name}={port + 10_000}")
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError as error:
-                cure = f"stop what holds it (scripts/cloud down?), or choose another: --port {name}={port + 10_000}"
-                raise CloudError(f"port {port} ({name}) cannot be had: {error.strerror}; {cure}") from error
+    port = chosen[name]
+    other = f"--port {name}={port + 10_000 if port + 10_000 <= _LAST_PORT else port - 10_000}"
+    if sum(port == one for one in chosen.values()) > 1:
+        raise CloudError(f"port {port} is chosen twice; give {name} another: {other}")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            cure = f"stop what holds it (scripts/cloud down?), or choose another: {other}"
+            raise CloudError(f"port {port} ({name}) cannot be had: {error.strerror}; {cure}") from error
+
+
+def check_state_dir(state_dir: Path) -> None:
+    """Pass a directory that is not there, empty, or an earlier local cloud's.
+
+    Raises:
+        CloudError: it holds something else.
+    """
+    if state_dir.exists() and any(state_dir.iterdir()) and not (state_dir / _MARKER).exists():
+        raise CloudError(f"{state_dir} holds files that are not a local cloud's; choose another --state-dir")
 
 
 def empty_state_dir(state_dir: Path) -> None:
@@ -232,10 +254,9 @@ def empty_state_dir(state_dir: Path) -> None:
     Raises:
         CloudError: the directory holds something else.
     """
+    check_state_dir(state_dir)
     if not state_dir.exists():
         return
-    if any(state_dir.iterdir()) and not (state_dir / _MARKER).exists():
-        raise CloudError(f"{state_dir} holds files that are not a local cloud's; choose another --state-dir")
     for entry in state_dir.iterdir():
         if entry.name == _KEPT:
             continue

@@ -71,7 +71,8 @@ def state_dir() -> Path:
     return Path(os.environ.get(STATE_DIR_VARIABLE, ROOT / ".fieldline"))  # noqa: TID251 - the config module
 
 
-def forget_aws_environment() -> None:
-    """Drop what points AWS's libraries elsewhere: profile, keys and endpoints of whoever started this process."""
-    for name in [name for name in os.environ if name.startswith("AWS_")]:  # noqa: TID251 - the config module
-        del os.environ[name]  # noqa: TID251 - the config module
+def forget_client_environment() -> None:
+    """Drop what points clients elsewhere: profile, keys, endpoints and proxies of whoever started this process."""
+    for name in list(os.environ):  # noqa: TID251 - the config module
+        if name.startswith("AWS_") or name.lower().endswith("_proxy"):
+            del os.environ[name]  # noqa: TID251 - the config module

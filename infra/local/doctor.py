@@ -1,15 +1,17 @@
 """``scripts/cloud doctor``: what can keep the local cloud from starting on this machine, each with its cure."""
 
 import importlib.metadata
+import os
 import re
 import resource
 import shutil
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
-from infra.local.cloud import CloudError, check_ports
+from infra.local.cloud import CloudError, check_port, check_state_dir
 from infra.local.config import ROOT, Ports
 
 _FILES_WANTED = 4_096
@@ -25,32 +27,59 @@ class Finding:
     """Cause and cure; empty where all is well."""
 
 
-def examine(ports: Ports, state_dir: Path, *, running: bool) -> Iterator[Finding]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """What is looked at; tests look at worse ones."""
+
+    python: tuple[int, ...] = tuple(sys.version_info[:3])
+    lock: Path = ROOT / "requirements.lock"
+    installed: Callable[[str], str] = importlib.metadata.version
+    open_files: Callable[[], int] = lambda: resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    free_bytes: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free
+
+
+def examine(ports: Ports, state_dir: Path, *, running: bool, machine: Machine | None = None) -> Iterator[Finding]:
     """Yield what was found: Python, lock, open files, disk, ports (not while the local cloud itself holds them)."""
-    version = ".".join(map(str, sys.version_info[:3]))
-    fits = (3, 11) <= sys.version_info[:2] < (3, 15)
+    machine = machine or Machine()
+    version = ".".join(map(str, machine.python))
+    fits = (3, 11) <= machine.python[:2] < (3, 15)
     yield Finding(what=f"Python {version}", problem="" if fits else "3.11 to 3.14 is wanted; PYTHON=… scripts/cloud up")
-    yield _lock(ROOT / "requirements.lock")
-    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    yield _lock(machine)
+    files = machine.open_files()
     few = f"each device takes one; raise it in this shell: ulimit -n {_FILES_WANTED}"
     yield Finding(what=f"{files} open files allowed", problem="" if files >= _FILES_WANTED else few)
-    free_mb = shutil.disk_usage(state_dir.parent).free // 1_000_000
-    full = f"logs and outboxes want {_FREE_MB_WANTED} MB; make room, or --state-dir elsewhere"
-    yield Finding(what=f"{free_mb} MB free at {state_dir.parent}", problem="" if free_mb >= _FREE_MB_WANTED else full)
+    yield from _disk(state_dir, machine)
+    if running:
+        yield Finding(what="ports held by the running local cloud")
+        return
+    for name, port in asdict(ports).items():
+        yield _finding(f"port {port} ({name})", partial(check_port, ports, name))
+
+
+def _finding(what: str, check: Callable[[], None]) -> Finding:
     try:
-        if not running:
-            check_ports(ports)
-        yield Finding(what="ports held by the running local cloud" if running else "ports free")
+        check()
     except CloudError as error:
-        yield Finding(what="ports", problem=str(error))
+        return Finding(what=what, problem=str(error))
+    return Finding(what=what)
 
 
-def _lock(path: Path) -> Finding:
+def _disk(state_dir: Path, machine: Machine) -> Iterator[Finding]:
+    place = next(path for path in (state_dir, *state_dir.parents) if path.exists())
+    free_mb = machine.free_bytes(place) // 1_000_000
+    full = f"logs and outboxes want {_FREE_MB_WANTED} MB; make room, or --state-dir elsewhere"
+    yield Finding(what=f"{free_mb} MB free at {place}", problem="" if free_mb >= _FREE_MB_WANTED else full)
+    denied = "it cannot be written; mend its owner or its permissions, or --state-dir elsewhere"
+    yield Finding(what=f"files go to {state_dir}", problem="" if os.access(place, os.W_OK | os.X_OK) else denied)
+    yield _finding("no stranger's files there", partial(check_state_dir, state_dir))
+
+
+def _lock(machine: Machine) -> Finding:
     """Compare what is installed with the lock."""
     wrong = []
-    for name, wanted in re.findall(r"^([A-Za-z0-9_.-]+)==([^ ;\\]+) \\$", path.read_text(), re.MULTILINE):
+    for name, wanted in re.findall(r"^([A-Za-z0-9_.-]+)==([^ ;\\]+) \\$", machine.lock.read_text(), re.MULTILINE):
         try:
-            found = importlib.metadata.version(name)
+            found = machine.installed(name)
         except importlib.metadata.PackageNotFoundError:
             found = "nothing"
         if found != wanted:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import uvloop
 
-from infra.local.config import forget_aws_environment
+from infra.local.config import forget_client_environment
 
 
 class Rooms(Protocol):
@@ -57,6 +57,6 @@ async def _until_told(stop: asyncio.Event) -> None:
 
 def run(serving: Coroutine[Any, Any, None]) -> None:
     """Run a process's one event loop, on uvloop, with its log on standard error."""
-    forget_aws_environment()
+    forget_client_environment()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     uvloop.run(serving)

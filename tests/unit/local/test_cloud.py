@@ -1,5 +1,6 @@
 """Starting the local cloud says what is wrong and how to cure it, in one line."""
 
+import os
 import socket
 from datetime import UTC, datetime, timedelta
 
@@ -7,7 +8,7 @@ import pytest
 
 from infra.local.clock import SharedClock
 from infra.local.cloud import CloudError, build_settings, check_ports, empty_state_dir, supervisor_pid
-from infra.local.config import Ports, Settings
+from infra.local.config import Ports, Settings, forget_client_environment
 from infra.local.durations import parse_duration
 
 
@@ -16,8 +17,20 @@ def test_a_taken_port_is_named_with_the_option_that_cures_it():
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(CloudError, match=rf"port {port} \(mqtt\).*--port mqtt={port + 10_000}"):
+        with pytest.raises(
+            CloudError, match=rf"port {port} \(mqtt\).*--port mqtt={port + (10_000 if port < 55_536 else -10_000)}"
+        ):
             check_ports(Ports(aws=29_001, mqtt=port, https=29_002, http_api=29_003, gateway=29_004))
+
+
+def test_a_proxy_or_a_profile_of_the_shell_reaches_no_process_of_ours(monkeypatch):
+    for name in ("HTTP_PROXY", "https_proxy", "ALL_PROXY", "AWS_PROFILE", "AWS_ENDPOINT_URL_S3"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.setenv("PROXY_OF_MINE", "kept")
+    for name in [name for name in os.environ if name.startswith("AWS_") or name.lower().endswith("_proxy")]:
+        monkeypatch.setenv(name, os.environ[name])  # so that all are there again afterwards
+    forget_client_environment()
+    assert [name for name in os.environ if "PROXY" in name.upper() or name.startswith("AWS_")] == ["PROXY_OF_MINE"]
 
 
 def test_a_port_chosen_twice_is_refused():
