@@ -62,6 +62,9 @@ class Response:
     body: bytes = b""
 
 
+MALFORMED = (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError)
+"""What reading a request of the wrong shape runs into; SDKs send none, and a room answers it as the caller's error."""
+
 Handler = Callable[[Request], Awaitable[Response]]
 """A service: one call in, one answer out. It answers AWS's errors itself and raises only on a defect of ours."""
 

@@ -5,6 +5,7 @@ What is not here is refused by name.
 
 import base64
 import json
+import logging
 import re
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
@@ -21,12 +22,13 @@ from infra.local.functions.model import (
     split_reference,
 )
 from infra.local.functions.sources import api as sources
-from infra.local.wire import Request, Response, error_response, json_response
+from infra.local.wire import MALFORMED, Request, Response, error_response, json_response
 
 if TYPE_CHECKING:
     from infra.local.functions.service import Functions
 
 _MAX_CLIENT_CONTEXT_BYTES = 3583
+_log = logging.getLogger(__name__)
 
 
 class Call:
@@ -80,8 +82,9 @@ async def handle(functions: "Functions", request: Request) -> Response:
         if error.reason:
             document["Reason"] = error.reason
         return json_response(document, error.status, x_amzn_errortype=error.code)
-    except (KeyError, ValueError) as error:
-        return error_response("InvalidParameterValueException", f"Bad or missing parameter: {error}", 400, "rest-json")
+    except MALFORMED as error:
+        _log.warning("%s %s was not understood", request.method, request.path, exc_info=True)
+        return error_response("ValidationException", f"Bad or missing parameter: {error!r}", 400, "rest-json")
 
 
 async def invoke(call: Call) -> Response:

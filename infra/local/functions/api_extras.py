@@ -6,18 +6,29 @@ from urllib.parse import parse_qs
 
 from infra.local.functions import documents
 from infra.local.functions.catalog import Function
-from infra.local.functions.model import LATEST, AsyncConfig, LambdaError, invalid, not_found
+from infra.local.functions.model import LATEST, MAX_CONCURRENCY, AsyncConfig, LambdaError, invalid, malformed, not_found
 from infra.local.wire import Response, json_response
 
 if TYPE_CHECKING:
     from infra.local.functions.api import Call
+
+UNRESERVED = 100
+"""Of the account's concurrency, which no function may reserve. ("Configuring reserved concurrency")."""
 
 # Concurrency and asynchronous settings.
 
 
 async def put_concurrency(call: "Call") -> Response:
     """("PutFunctionConcurrency")."""
-    call.function.reserved_concurrency = int(call.body["ReservedConcurrentExecutions"])
+    reserved = int(call.body["ReservedConcurrentExecutions"])
+    if reserved < 0:
+        raise malformed(reserved, "reservedConcurrentExecutions", "Member must have value greater than or equal to 0")
+    if reserved > MAX_CONCURRENCY - UNRESERVED:
+        raise invalid(
+            "Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution "
+            f"below its minimum value of [{UNRESERVED}]."
+        )
+    call.function.reserved_concurrency = reserved
     return json_response({"ReservedConcurrentExecutions": call.function.reserved_concurrency})
 
 

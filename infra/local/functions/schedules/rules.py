@@ -1,6 +1,7 @@
 """Service ``events``: rules of the default bus that a schedule fires. Rules that events fire are refused by name."""
 
 import json
+import logging
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +14,9 @@ from infra.local.functions.schedules.clockwork import Clockwork
 from infra.local.functions.schedules.expressions import ExpressionError, parse
 from infra.local.functions.schedules.targets import Delivery, Targets, dumps
 from infra.local.functions.timers import Timers
-from infra.local.wire import Caller, Request, Response, error_response, json_response
+from infra.local.wire import MALFORMED, Caller, Request, Response, error_response, json_response
+
+_log = logging.getLogger(__name__)
 
 _TARGET = {"Id", "Arn", "RoleArn", "Input", "RetryPolicy", "DeadLetterConfig", "SqsParameters"}
 
@@ -75,6 +78,9 @@ class Rules:
             return json_response(operation(given) or {})
         except EventsError as error:
             return error_response(error.code, str(error))
+        except MALFORMED as error:
+            _log.warning("%s was not understood", request.operation, exc_info=True)
+            return error_response("ValidationException", f"Bad or missing parameter: {error!r}")
 
     def stop(self) -> None:
         """Fire no more."""

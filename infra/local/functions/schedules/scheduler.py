@@ -1,5 +1,6 @@
 """Service ``scheduler``: EventBridge Scheduler with its groups, time zones, windows of validity and single runs."""
 
+import logging
 import re
 import uuid
 from collections.abc import Callable, Mapping
@@ -14,7 +15,9 @@ from infra.local.functions.schedules.clockwork import Clockwork
 from infra.local.functions.schedules.expressions import At, ExpressionError, parse
 from infra.local.functions.schedules.targets import Delivery, Targets, dumps
 from infra.local.functions.timers import Timers
-from infra.local.wire import Caller, Request, Response, error_response, json_response
+from infra.local.wire import MALFORMED, Caller, Request, Response, error_response, json_response
+
+_log = logging.getLogger(__name__)
 
 _SCHEDULE = {"Name", "GroupName", "Description", "EndDate", "FlexibleTimeWindow", "ScheduleExpression",
     "ScheduleExpressionTimezone", "StartDate", "State", "Target", "ActionAfterCompletion", "ClientToken"}  # fmt: skip
@@ -80,6 +83,15 @@ class Scheduler:
 
     async def handle(self, request: Request) -> Response:
         """Answer one call."""
+        try:
+            return self._answer(request)
+        except SchedulerError as error:
+            return error_response(error.code, str(error), error.status, "rest-json")
+        except MALFORMED as error:
+            _log.warning("%s %s was not understood", request.method, request.path, exc_info=True)
+            return error_response("ValidationException", f"Bad or missing parameter: {error!r}", 400, "rest-json")
+
+    def _answer(self, request: Request) -> Response:
         given = {name: values[0] for name, values in parse_qs(request.query).items()} | request.json()
         if "groupName" in given:
             given["GroupName"] = given.pop("groupName")
@@ -87,10 +99,7 @@ class Scheduler:
             match = re.fullmatch(path.replace("{}", "([^/]+)"), request.path) if method == request.method else None
             if match:
                 name = unquote(match[1]) if match.groups() else ""
-                try:
-                    return json_response(operation(name, given) or {})
-                except SchedulerError as error:
-                    return error_response(error.code, str(error), error.status, "rest-json")
+                return json_response(operation(name, given) or {})
         return error_response(
             "NotEmulated", f"not emulated: scheduler {request.method} {request.path}", 501, "rest-json"
         )
