@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from urllib.parse import quote
 
 THING_NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}\Z")
 """AWS IoT also allows a colon in thing names; here it would stand in topics, keys and URLs, and is left out."""
@@ -108,5 +109,8 @@ def secret_opens(device: Device, secret: str, *, now: datetime) -> bool:
 
 
 def qr_payload(thing: str, secret: str) -> str:
-    """Return what the label on a device says, for an app to scan: ``fieldline:claim?thing={thing}&secret={secret}``."""
-    return f"fieldline:claim?thing={thing}&secret={secret}"
+    """Return what the label on a device says, for an app to scan: ``fieldline:claim?thing={thing}&secret={secret}``.
+
+    Both are percent-encoded as in the query of any URL (RFC 3986, 3.4), since a manufacturer's secret may hold ``&``.
+    """
+    return f"fieldline:claim?thing={quote(thing, safe='')}&secret={quote(secret, safe='')}"

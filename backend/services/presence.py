@@ -60,7 +60,17 @@ class PresenceBook:
     def _tell(self, known: Presence | None, after: Presence) -> None:
         if after.subject != device_subject(after.client) or (known and known.connected == after.connected):
             return
-        document = {"thing": after.client, "connected": after.connected, "at": after.changed_at.isoformat()}
+        grace = timedelta(seconds=self._settings.current().presence_grace_s)
+        now_status = status(after, self._clock.now(), grace=grace)
+        document = {
+            "thing": after.client,
+            "connected": after.connected,
+            "status": now_status,
+            "at": after.changed_at.isoformat(),
+        }
+        if not after.connected and now_status is not Status.OFFLINE:
+            # Nothing is sent when the grace ends: whoever shows it calls it offline then, unless told otherwise.
+            document["offline_at"] = (after.changed_at + grace).isoformat()
         self._live.tell(after.client, "presence", document)
 
 

@@ -1,9 +1,11 @@
 """Commands, presence, shadows and live messages through the API and the rules' events."""
 
 import json
+from typing import Any
 
 import pytest
 
+from backend.domain.presence import GRACE
 from tests.integration.backend.world import Person, World
 from tests.unit.backend.examples import document
 
@@ -208,3 +210,41 @@ def test_what_was_asked_before_a_device_changed_hands_is_never_done(world: World
     else:
         assert bob("GET", f"/v1/devices/{thing}/commands/{command}").status == 404
         assert (shown["desired"], shown["version"]) == ({}, 0)
+
+
+def test_a_phone_is_told_when_to_call_a_device_offline_and_that_one_comes_and_goes(world: World, ann: Person) -> None:
+    thing = world.device(ann)
+    world.connect(f"app-{ann.user}-phone")
+
+    def told() -> dict[str, Any]:
+        topic, document = world.iot.published[-1]
+        assert (topic, document["thing"]) == (f"live/dev/{ann.user}/presence", thing)
+        return dict(document)
+
+    world.connect(thing)
+    assert (told()["status"], "offline_at" in told()) == ("online", False)
+    gone_at = world.clock.now()
+    world.connect(thing, connected=False)
+    assert (told()["status"], told()["offline_at"]) == ("online", (gone_at + GRACE).isoformat())
+    for _ in range(4):
+        world.clock.move(seconds=10)
+        world.connect(thing)
+        world.clock.move(seconds=10)
+        world.connect(thing, connected=False)
+    assert told()["status"] == "unstable"
+
+
+def test_nothing_is_published_for_who_is_not_connected(world: World, ann: Person) -> None:
+    bob, thing = world.person("bob"), world.device(ann)
+    code = ann("POST", "/v1/invitations", {"thing": thing, "role": "viewer"}).json["code"]
+    bob("POST", "/v1/invitations/accept", {"code": code})
+    world.connect(f"app-{ann.user}-phone", connected=False)
+    before = len(world.iot.published)
+    world.connect(thing)
+    assert world.iot.published[before:] == []
+    world.connect(f"app-{bob.user}-phone")
+    world.connect(thing, connected=False)
+    assert [topic for topic, _ in world.iot.published[before:]] == [f"live/dev/{bob.user}/presence"]
+    ann("DELETE", f"/v1/devices/{thing}/members/{bob.user}")
+    world.connect(thing)
+    assert len(world.iot.published) == before + 1

@@ -1,10 +1,12 @@
 """Claiming: who knows the secret becomes the owner, once; nobody learns anything by trying."""
 
 from datetime import timedelta
+from urllib.parse import parse_qsl
 
 import pytest
 
 from backend.domain.access import Caller, Role
+from backend.domain.devices import qr_payload
 from backend.errors import ConflictError, FieldlineError, ForbiddenError, NotFoundError
 from backend.services.devices import DeviceBook
 from backend.services.trail import Trail
@@ -94,3 +96,10 @@ def test_the_next_owner_sees_nothing_of_the_owner_before_though_time_passes(book
     book.service.release(ANN, "t1")
     assert book.service.claim(BOB, "t1", SECRET).device.name == ""
     assert [entry.what for entry in book.service.history(BOB, "t1", limit=10, after=None).items] == ["claimed"]
+
+
+@pytest.mark.parametrize("secret", ["a-secret-on-a-label", "a&secret=b?#%/+ c", "geheimnis-ä-ö-ü-1234"])
+def test_an_app_reads_the_label_like_any_url(secret: str) -> None:
+    scheme, _, query = qr_payload("t-0001", secret).partition("?")
+    assert scheme == "fieldline:claim"
+    assert dict(parse_qsl(query, strict_parsing=True)) == {"thing": "t-0001", "secret": secret}
