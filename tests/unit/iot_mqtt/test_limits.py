@@ -73,8 +73,6 @@ async def test_a_payload_over_128_kib_cuts_the_client(v5):
         ("$share/g/", False),
         ("$share/+/a", False),
         ("$share/" + "g" * 129 + "/a", False),
-        ("$SYS/#", False),
-        ("$aws/rules/x/y", False),
         ("$aws/things/+/shadow/#", True),
     ],
 )
@@ -86,6 +84,16 @@ async def test_filters_keep_awss_limits(topic_filter, fine, v5):
         assert (await client.one()).codes == ([1] if fine else [0x8F])
     else:
         await client.end()
+
+
+@pytest.mark.parametrize("reserved", ["$SYS/#", "$aws/rules/x/y", "$share/g/$other/a"])
+@BOTH
+async def test_a_subscription_to_a_reserved_topic_that_is_not_listed_ends_the_connection(reserved, v5):
+    client = await Broker().connected(v5=v5)
+    client.send(wire.subscribe("fine", reserved, v5=v5))
+    got = await client.get(2)
+    assert [(one.kind, one.codes) for one in got] == ([(14, [0x8F])] if v5 else [])
+    await client.end()
 
 
 @BOTH

@@ -15,12 +15,14 @@ from infra.local.iot.mqtt.codec import Connect, PacketError, Property, Reason
 from infra.local.iot.mqtt.identity import Authenticate, Term
 from infra.local.iot.mqtt.outbound import Link, Outbound, Rate
 from infra.local.iot.mqtt.session import Session
-from infra.local.iot.mqtt.topics import topic_fault
+from infra.local.iot.mqtt.topics import reserved_fault, split_share, topic_fault
 
 if TYPE_CHECKING:
     from infra.local.iot.mqtt.gateway import Gateway
 
 LOG = logging.getLogger(__name__)
+_MQTT5 = b"\x00\x04MQTT\x05"
+_IN_CONNACK = {Reason.TOPIC_INVALID, Reason.QUOTA_EXCEEDED, Reason.QOS_UNSUPPORTED}
 
 
 class Connection:
@@ -140,13 +142,13 @@ class Connection:
             raise PacketError("packet before CONNACK", Reason.PROTOCOL_ERROR)
         if kind != codec.CONNECT or head & 15:
             raise PacketError("the first packet is not CONNECT", Reason.PROTOCOL_ERROR)  # [MQTT-3.1.0-1]
+        self.v5 = self.out.v5 = body.startswith(_MQTT5)  # a malformed one is answered too
         try:
             connect = codec.load_connect(body)
         except codec.UnknownProtocolError as error:
             self._gateway.explain(self, str(error))
             self.refuse(1)  # [MQTT-3.1.2-2]
             return
-        self.v5 = self.out.v5 = connect.v5
         self._timer.cancel()
         if self.authenticate is None:
             self._gateway.sessions.connect(self, connect)
@@ -287,6 +289,9 @@ class Connection:
             # quotas: subscriptions per SUBSCRIBE. The whole request is rejected.
             raise PacketError("too many filters in one SUBSCRIBE", Reason.QUOTA_EXCEEDED)
         for topic_filter, options in filters:
+            if fault := reserved_fault(split_share(topic_filter)[1]):
+                # "Reserved topics": an operation that is not listed ends the connection.
+                raise PacketError(f"filter {topic_filter!r}: {fault}", Reason.FILTER_INVALID)
             if options & 3 > 1:
                 # guide, differences: no SUBACK for QoS 2; the client is cut.
                 raise PacketError("QoS 2 subscription", Reason.QOS_UNSUPPORTED)
@@ -351,7 +356,8 @@ class Connection:
         """End the connection of a client that broke the protocol."""
         self._gateway.explain(self, str(error))
         if self.session is None and self.v5:
-            self.refuse(error.reason)
+            # guide, reason codes: CONNACK knows no 0x81 and no 0x82.
+            self.refuse(error.reason if error.reason in _IN_CONNACK else Reason.UNSPECIFIED)
         else:
             self.cut(error.reason, lifecycle.CLIENT_ERROR, str(error))
 

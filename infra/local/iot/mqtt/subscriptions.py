@@ -97,10 +97,6 @@ class Subscriptions:
     def _code(self, connection: Connection, topic_filter: str) -> int:
         fault = filter_fault(topic_filter, self._gateway.limits)
         inner = split_share(topic_filter)[1]
-        if not fault and inner.startswith("$") and not inner.startswith("$aws/"):
-            fault = "a reserved topic other than $aws/"  # "Reserved topics": anything unlisted ends the connection
-        if not fault and inner.startswith("$aws/rules/"):
-            fault = "Basic Ingest topics cannot be subscribed to"  # "Reducing messaging costs with Basic Ingest"
         if fault:
             self._gateway.explain(connection, f"filter {topic_filter!r}: {fault}")
             return Reason.FILTER_INVALID

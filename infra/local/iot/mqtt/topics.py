@@ -59,6 +59,14 @@ def filter_fault(topic_filter: str, limits: Limits) -> str | None:
     return _size_fault(inner, limits)
 
 
+def reserved_fault(topic_filter: str) -> str | None:
+    """Say why nobody may subscribe to a filter that begins with ``$``; None if it is not one of those."""
+    if topic_filter.startswith("$aws/rules/"):
+        return "Basic Ingest topics cannot be subscribed to"  # "Reducing messaging costs with Basic Ingest"
+    reserved = topic_filter.startswith("$") and not topic_filter.startswith("$aws/")
+    return "a reserved topic other than $aws/" if reserved else None
+
+
 class Subscription:
     """One filter of one session."""
 
