@@ -37,6 +37,15 @@ def report(world: World, key: str) -> Any:
             time.sleep(0.3)
 
 
+def await_refusal(world: World) -> None:
+    """Return once the function has failed for want of a permission."""
+    log = world.cloud.settings.state_dir / "logs" / f"fieldline-{world.cloud.settings.stage}-imports.log"
+    deadline = time.monotonic() + WAIT_S
+    while "is not authorized to perform: dynamodb:PutItem" not in log.read_text():
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.1)
+
+
 def test_good_rows_go_in_bad_ones_are_reported_and_a_phone_claims_what_came_in(world: World, phone: Phone) -> None:
     key = "devices/batch 7, Ä.csv"
     rows = f"\ufeffthing,type,secret,attribute.site\r\ne2e-1,thermostat,{SECRET},Oslo\r\ne2e-2,toaster,{SECRET},\r\n"
@@ -58,7 +67,7 @@ def test_a_failure_is_tried_again_and_goes_on_where_it_stopped(world: World) -> 
     rows = "".join(f"e2e-4-{number},thermostat,{SECRET}\n" for number in range(20))
     with without(world, "ImportsFunction", "dynamodb:PutItem", "-devices"):
         drop(world, "devices/later.csv", b"thing,type,secret\n" + rows.encode())
-        time.sleep(2)
+        await_refusal(world)
         s3: Any = world.operator.client("s3")
         listed = s3.list_objects_v2(Bucket=world.outputs["ImportsBucketName"], Prefix="devices/later")
         assert [each["Key"] for each in listed["Contents"]] == ["devices/later.csv"]
