@@ -140,9 +140,10 @@ class DataPlane:
         }
 
     def _list_retained(self, ask: Ask) -> Answer:
-        found, token = page(self._retained.list(), ask)
-        topics = [{**_summary(one), "payloadSize": len(one.message.payload)} for one in found]
-        return {"retainedTopics": topics, "nextToken": token}
+        kept = {one.message.topic: one for one in self._retained.list()}
+        topics, token = page(kept, ask)
+        summaries = [{**_summary(kept[topic]), "payloadSize": len(kept[topic].message.payload)} for topic in topics]
+        return {"retainedTopics": summaries, "nextToken": token}
 
     def _update_shadow(self, ask: Ask) -> Answer:
         return {"payload": self._shadows.update(ask["thingName"], ask.get("shadowName"), ask["payload"])}

@@ -231,4 +231,5 @@ def _start(items: Sequence[object], token: str | None) -> int:
 
 
 def _key(item: object) -> str:
-    return str(getattr(item, "name", None) or getattr(item, "id", item))
+    """Return a record's name or id; a name or number is its own."""
+    return str(item) if isinstance(item, str | int) else str(getattr(item, "name", None) or getattr(item, "id", None))
