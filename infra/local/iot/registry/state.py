@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from infra.local.clock import Clock
 from infra.local.config import ACCOUNT_ID
@@ -188,6 +188,16 @@ class State:
         return line
 
 
+class Named(Protocol):
+    """A record known by its name."""
+
+    name: str
+
+
+Listed = str | int | CertificateRecord | Named
+_L = TypeVar("_L", bound=Listed)
+
+
 def found(records: Mapping[Any, _T], name: object, what: str) -> _T:
     """Return the record of that name.
 
@@ -200,7 +210,7 @@ def found(records: Mapping[Any, _T], name: object, what: str) -> _T:
     return record
 
 
-def page(items: Iterable[_T], ask: Ask, default: int = DEFAULT_PAGE) -> tuple[Sequence[_T], str | None]:
+def page(items: Iterable[_L], ask: Ask, default: int = DEFAULT_PAGE) -> tuple[Sequence[_L], str | None]:
     """Return the page an operation asks for, and the token (or marker) of the next one.
 
     The token names the item the next page begins with: whoever deletes what is listed, page by page, misses nothing.
@@ -219,7 +229,7 @@ def page(items: Iterable[_T], ask: Ask, default: int = DEFAULT_PAGE) -> tuple[Se
     return everything[start:end], base64.b64encode(json.dumps([end, _key(everything[end])]).encode()).decode()
 
 
-def _start(items: Sequence[object], token: str | None) -> int:
+def _start(items: Sequence[Listed], token: str | None) -> int:
     if token is None:
         return 0
     try:
@@ -230,6 +240,12 @@ def _start(items: Sequence[object], token: str | None) -> int:
         raise InvalidError("Invalid nextToken.") from error
 
 
-def _key(item: object) -> str:
+def _key(item: Listed) -> str:
     """Return a record's name or id; a name or number is its own."""
-    return str(item) if isinstance(item, str | int) else str(getattr(item, "name", None) or getattr(item, "id", None))
+    match item:
+        case str() | int():
+            return str(item)
+        case CertificateRecord():
+            return item.id
+        case _:
+            return item.name

@@ -126,10 +126,10 @@ class Things:
     def list_principal_things_v2(self, ask: Ask) -> Answer:
         """List the things a principal is attached to, with the kind of attachment."""
         principal = self._state.principal(ask["principal"])
-        found = [(one.name, _kind(one.principals[principal])) for one in self._state.things_of(principal)]
-        wanted = [pair for pair in found if ask.get("thingPrincipalType") in {None, pair[1]}]
+        attached = {one.name: _kind(one.principals[principal]) for one in self._state.things_of(principal)}
+        wanted = [name for name, kind in attached.items() if ask.get("thingPrincipalType") in {None, kind}]
         things, token = page(wanted, ask)
-        listed = [{"thingName": name, "thingPrincipalType": kind} for name, kind in things]
+        listed = [{"thingName": name, "thingPrincipalType": attached[name]} for name in things]
         return {"principalThingObjects": listed, "nextToken": token}
 
     def create_thing_type(self, ask: Ask) -> Answer:
