@@ -266,6 +266,8 @@ def command_desk() -> "CommandDesk":
         rooms=room_book(),
         publisher=parts.iot(),
         live=live(),
+        store=parts.store(),
+        trail=parts.trail(),
         clock=parts.clock(),
         dice=parts.dice(),
         log=parts.log(),

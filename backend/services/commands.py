@@ -5,17 +5,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from backend.domain.access import Action, Caller
+from backend.domain.access import Action, Caller, device_subject
 from backend.domain.commands import Command, CommandAnswer, State, state_at
 from backend.domain.fields import check_fields
 from backend.domain.paging import Page
 from backend.domain.telemetry import epoch_ms
 from backend.errors import FieldlineError, NotFoundError, UnavailableError, invalid
-from backend.ports import Clock, Commands, Devices, DeviceTypes, Dice, Log, Publisher
+from backend.ports import Clock, Commands, Devices, DeviceTypes, Dice, Log, Publisher, Store
 from backend.services.access import Access
 from backend.services.live import Live
 from backend.services.presence import PresenceBook
 from backend.services.rooms import RoomBook
+from backend.services.trail import Trail
 
 ID_BYTES = 9
 CHANGED_HANDS = "The device changed hands before it took it."
@@ -42,7 +43,7 @@ class Outcome:
 class CommandDesk:
     """Takes commands from people, gives them to devices, and keeps how far they have come."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - composition
         self,
         *,
         stage: str,
@@ -54,6 +55,8 @@ class CommandDesk:
         rooms: RoomBook,
         publisher: Publisher,
         live: Live,
+        store: Store,
+        trail: Trail,
         clock: Clock,
         dice: Dice,
         log: Log,
@@ -67,6 +70,8 @@ class CommandDesk:
         self._rooms = rooms
         self._publisher = publisher
         self._live = live
+        self._store = store
+        self._trail = trail
         self._clock = clock
         self._dice = dice
         self._log = log
@@ -93,6 +98,8 @@ class CommandDesk:
             expires_at=now + order.lifetime,
             updated_at=now,
         )
+        told = {"id": command.id, "command": order.name, "parameters": dict(parameters)}
+        self._store.commit(self._trail.note(caller, device_subject(thing), "ordered", after=told))
         self._commands.add(command)
         if self._presence.is_connected(thing):
             try:

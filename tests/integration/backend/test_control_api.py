@@ -248,3 +248,12 @@ def test_nothing_is_published_for_who_is_not_connected(world: World, ann: Person
     ann("DELETE", f"/v1/devices/{thing}/members/{bob.user}")
     world.connect(thing)
     assert len(world.iot.published) == before + 1
+
+
+def test_the_trail_tells_who_ordered_what(world: World, ann: Person) -> None:
+    thing = world.device(ann)
+    command = order(ann, thing, parameters={"seconds": 3})
+    assert ann("POST", f"/v1/devices/{thing}/commands", {"command": "explode"}).status == 400
+    entry = ann("GET", f"/v1/devices/{thing}/audit").json["items"][0]
+    assert (entry["what"], entry["actor"], entry["address"]) == ("ordered", ann.user, "192.0.2.1")
+    assert entry["after"] == {"id": command, "command": "identify", "parameters": {"seconds": 3}}
