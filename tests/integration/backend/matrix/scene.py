@@ -1,5 +1,6 @@
 """Two neighbours, each with a device in a room, and everybody who is, was or never was something to the first one's."""
 
+import os
 import uuid
 from dataclasses import dataclass, field
 
@@ -87,7 +88,8 @@ def make_scene(world: World) -> Scene:
         assert person("PUT", f"/v1/items/notes/item-of-{role}", body).status == 200
     offers, offered = _offers(world, {**people, "neighbour": other.owner})
     scene = Scene(world, own, other, people, offers, offered)
-    scene.start = Snapshot.take(world)
+    if "AWS_ENDPOINT_URL" not in os.environ:
+        scene.start = Snapshot.take(world)
     return scene
 
 
