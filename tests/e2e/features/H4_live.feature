@@ -63,6 +63,12 @@ Feature: H4 Live on the phone
       | no token         |
       | Bob's token      |
 
+  Scenario: Credentials open no connection in somebody else's name, nor before the identity is tied
+    Given the identities of Ann and Bob are tied to them
+    And Nora has just joined
+    Then a phone of Ann's with Bob's credentials is not let in
+    And Nora's phone is not let in by credentials
+
   @local_only
   Scenario: An expired token opens no connection
     Given Ann is signed in

@@ -226,9 +226,8 @@ def comes_and_goes(scene: Scene, times: int) -> None:
 @when("the thermostat connects a second time, while the first connection stands")
 def connects_twice(scene: Scene) -> None:
     first = scene.thermostat
-    second = Thermostat(
-        scene.configuration, first.thing, {"claim_secret": first.secret, "qr": first.qr}, *first.certificate
-    )
+    second = Thermostat(scene.operator, first.thing, {"claim_secret": first.secret, "qr": first.qr})
+    second.certificate = first.certificate
     assert second.connect()
     scene.things.append(second)
 

@@ -116,7 +116,7 @@ def is_refused(scene: Scene, who: str) -> None:
     assert scene.phones[who].gone.wait(WAIT_S) or scene.phones[who].heard.empty()
 
 
-@then(parsers.re(r"a phone of Ann's with (?P<what>.+) is not let in"))
+@then(parsers.re(r"a phone of Ann's with (?P<what>.+ token|no token|Bob's token) is not let in"))
 def is_not_let_in(scene: Scene, what: str) -> None:
     ann = scene.person("Ann")
     password = {
@@ -128,6 +128,20 @@ def is_not_let_in(scene: Scene, what: str) -> None:
         "her old token": lambda: scene.old_tokens["Ann"]["AccessToken"],
     }[what]()
     assert not TokenListener(ann).connect(password)
+
+
+@then(says("a phone of {who:w}'s with {other:w}'s credentials is not let in"))
+def credentials_in_anothers_name(scene: Scene, who: str, other: str) -> None:
+    phone = CredentialsListener(scene.person(other))
+    assert not phone.connect(scene.person(other).credentials(), f"app-{scene.person(who).user}-phone")
+    phone.close()
+
+
+@then(says("{who:w}'s phone is not let in by credentials"))
+def untied_credentials(scene: Scene, who: str) -> None:
+    phone = CredentialsListener(scene.person(who))
+    assert not phone.connect(scene.person(who).credentials())
+    phone.close()
 
 
 @given(says("an operator listens to all that is published for {who:w}"))

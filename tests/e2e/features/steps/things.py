@@ -7,6 +7,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -57,11 +58,16 @@ class Operator:
         return json.loads(answer["Payload"].read())
 
     def make(self, *, secret_lifetime_s: int | None = None) -> "Thermostat":
-        """Make a thing with a certificate of its own and register its claim secret."""
-        outputs, iot, thing = self.configuration.outputs, self.client("iot"), f"feature-{secrets.token_hex(6)}"
+        """Register a device with a claim secret; it gets its identity when it first connects."""
+        thing = f"feature-{secrets.token_hex(6)}"
         more = {} if secret_lifetime_s is None else {"secret_lifetime_s": secret_lifetime_s}
         wanted = [{"thing": thing, "type": "thermostat", **more}]
         registered = self.registry(operation="register", devices=wanted)["devices"][0]
+        return Thermostat(self, thing, registered)
+
+    def certify(self, thing: str) -> tuple[Path, Path]:
+        """Make a thing with a certificate of its own; return the certificate and its key."""
+        outputs, iot = self.configuration.outputs, self.client("iot")
         iot.create_thing(thingName=thing, thingTypeName=outputs["ThermostatTypeName"])
         made = iot.create_keys_and_certificate(setAsActive=True)
         iot.attach_policy(policyName=outputs["DevicePolicyName"], target=made["certificateArn"])
@@ -69,14 +75,15 @@ class Operator:
         certificate, key = self.folder / f"{thing}.pem", self.folder / f"{thing}.key"
         certificate.write_text(made["certificatePem"])
         key.write_text(made["keyPair"]["PrivateKey"])
-        return Thermostat(self.configuration, thing, registered, certificate, key)
+        return certificate, key
 
 
 class Thermostat:
     """A device: what stands on its flash and on its label, and its connection."""
 
-    def __init__(self, configuration: Configuration, thing: str, registered: Any, certificate: Path, key: Path) -> None:
-        self.configuration = configuration
+    def __init__(self, operator: Operator, thing: str, registered: Any) -> None:
+        self.operator = operator
+        self.configuration = operator.configuration
         self.thing = thing
         self.secret: str = registered["claim_secret"]
         self.qr: str = registered["qr"]
@@ -85,9 +92,12 @@ class Thermostat:
         self.commands: list[tuple[str, dict[str, Any]]] = []
         self.shadows: queue.Queue[dict[str, Any]] = queue.Queue()
         self.gone = threading.Event()
-        self.certificate = (certificate, key)
         self._client: paho.Client | None = None
         self._seq = 0
+
+    @cached_property
+    def certificate(self) -> tuple[Path, Path]:
+        return self.operator.certify(self.thing)
 
     def connect(self) -> bool:
         """Connect and listen to commands; say whether it was let in."""
