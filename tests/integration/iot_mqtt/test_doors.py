@@ -273,7 +273,7 @@ async def test_a_device_publishes_over_https_within_its_policy(local, http):
             assert (await answer.json())["message"] == "OK"
         got = await client.get()
         assert (got.topic, got.payload) == ("h/1", b"over http")
-        for path in ("/topics/other?qos=1", "/topics/h/1?retain=true"):
+        for path in ("/topics/other?qos=1", "/topics/h/1?retain=true", "/topics/?qos=1"):
             async with http.post(base + path, data=b"x", ssl=context) as answer:
                 assert answer.status == 403
         async with http.get(f"{base}/things/{name}/shadow", ssl=context) as answer:

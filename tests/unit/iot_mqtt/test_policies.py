@@ -166,14 +166,21 @@ async def test_reserved_topics_reach_their_service_subscribers_and_rules():
 
 
 @pytest.mark.parametrize(
-    "topic", ["$aws/events/presence/connected/x", "$other", "$aws/things/x/shadow/update/accepted"]
+    ("topic", "why"),
+    [
+        ("$aws/events/presence/connected/x", "no service takes"),
+        ("$other", "no service takes"),
+        ("$aws/things/x/shadow/update/accepted", "no service takes"),
+        ("$aws/things/x/defender/metrics/json", "not emulated"),
+    ],
 )
-async def test_publishing_where_no_service_listens_cuts_the_client(topic):
+async def test_publishing_where_no_service_listens_cuts_the_client_and_says_whether_aws_would(topic, why):
     broker = Broker(reserved=[FakeReserved("$aws/things/c/shadow/get")])
     client = await broker.connected()
     client.send(wire.publish(topic, qos=1))
     await client.end()
     assert topic not in broker.tap.topics()
+    assert why in broker.denials.entries()[-1]["refused"]
 
 
 async def test_retain_on_a_reserved_topic_cuts_the_client():

@@ -210,7 +210,7 @@ def required(method: str, path: str, query: str) -> list[tuple[str, str]]:  # no
     given = parse_qs(query)
     segments = path.split("/")[1:]
     match method, segments:
-        case "POST", ["topics", *topic] if topic:
+        case "POST", ["topics", *topic] if any(topic):
             resource = f"topic/{unquote('/'.join(topic))}"
             retained = given.get("retain", ["false"])[-1].lower() == "true"
             return [("iot:Publish", resource)] + [("iot:RetainPublish", resource)] * retained

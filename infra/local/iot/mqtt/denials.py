@@ -34,7 +34,9 @@ class DenialLog:
             return
         limit = self._kept.maxlen or KEPT_LINES
         if self._written >= 2 * limit:
-            self._path.write_text("".join(f"{kept}\n" for kept in self._kept))
+            fresh = self._path.with_suffix(".new")
+            fresh.write_text("".join(f"{kept}\n" for kept in self._kept))
+            fresh.replace(self._path)  # whoever reads meanwhile sees whole lines
             self._written = len(self._kept)
             return
         with self._path.open("a") as file:

@@ -7,6 +7,7 @@ import asyncio
 import json
 import logging
 import random
+import re
 import uuid
 from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
@@ -29,6 +30,8 @@ from infra.local.iot.ports import Reserved, Tap
 
 LOG = logging.getLogger(__name__)
 _CACHED_NAMES = 20_000
+_NOT_CARRIED = re.compile(r"\$aws/(things/[^/]+/(jobs|defender|streams)|device_location|commands)/")
+"""What the page "Reserved topics" lists and nobody takes here."""
 _SERVED_ONLY = ("$aws/rules/", "$aws/certificates/", "$aws/provisioning-templates/")
 """Reserved topics whose messages go to their service alone; others are seen by subscribers and rules as well."""
 
@@ -138,7 +141,9 @@ class Gateway:
         if message.retain:
             self.explain(connection, f"{topic}: RETAIN on a reserved topic")
         elif not any(service.accepts(topic) for service in self.reserved):
-            self.explain(connection, f"{topic}: no service takes messages on this reserved topic")
+            aws_would = _NOT_CARRIED.match(topic)
+            why = "not emulated: AWS would take it" if aws_would else "no service takes messages on this reserved topic"
+            self.explain(connection, f"{topic}: {why}")
         else:
             return True
         return False
