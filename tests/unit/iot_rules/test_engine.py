@@ -261,6 +261,19 @@ async def test_a_loop_through_a_shadow_is_seen_too():
     assert len([call for call in room.aws.sent if call.service == "iotdata"]) == 10
 
 
+async def test_a_rule_that_answers_a_shadow_each_time_it_reports_is_no_loop():
+    room = Room()
+    await room.rule("same", "SELECT state FROM '$aws/things/+/shadow/update/accepted' WHERE state.n < 100",
+                    republish("$$aws/things/lamp/shadow/update"), error=sqs())  # fmt: skip
+    await room.rule("named", "SELECT state FROM '$aws/things/+/shadow/update/accepted'",
+                    republish("$$aws/things/lamp/shadow/name/copy/update"), error=sqs())  # fmt: skip
+    for n in range(20):
+        await room.publish("$aws/things/lamp/shadow/update/accepted", {"state": {"n": n}}, client_id=None)
+        room.clock.move(timedelta(seconds=2))
+
+    assert len([call for call in room.aws.sent if call.service == "iotdata"]) == 40
+
+
 async def test_templates_see_the_original_payload_and_never_an_alias():
     room = Room()
     await room.rule("r", "SET @s = site SELECT id AS site FROM 'a/#'",

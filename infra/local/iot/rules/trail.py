@@ -1,5 +1,6 @@
 """A guard against rules that republish to one another without end: how many rules a message came through."""
 
+import re
 from collections import OrderedDict
 
 from infra.local.clock import Clock
@@ -8,6 +9,9 @@ from infra.local.iot.message import Message
 MAX_HOPS = 10
 """AWS IoT has no such limit and bills the loop; here it ends with an error that says so."""
 REMEMBERED_S = 10.0
+SHADOW_REMEMBERED_S = 1.0
+"""What a shadow says does not repeat what it was told, so any message of it soon after counts; a loop takes
+milliseconds, a device that reports takes its time."""
 MAX_REMEMBERED = 10_000
 
 
@@ -16,7 +20,7 @@ class Trail:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._sent: OrderedDict[tuple[str, int], tuple[int, float]] = OrderedDict()
+        self._sent: OrderedDict[tuple[str, object], tuple[int, float]] = OrderedDict()
 
     def sent(self, topic: str, payload: bytes, hops: int) -> None:
         """Note that a message that came through ``hops`` rules is about to be republished."""
@@ -28,11 +32,16 @@ class Trail:
         """Return through how many rules the message came; what an MQTT client sent came through none."""
         if message.client_id is not None or not self._sent:
             return 0
-        hops, at = self._sent.get(self._key(message.topic, message.payload), (0, 0.0))
-        return hops if self._clock.time() - at <= REMEMBERED_S else 0
+        key = self._key(message.topic, message.payload)
+        hops, at = self._sent.get(key, (0, 0.0))
+        remembered_s = REMEMBERED_S if key[1] else SHADOW_REMEMBERED_S
+        return hops if self._clock.time() - at <= remembered_s else 0
 
     @staticmethod
-    def _key(topic: str, payload: bytes) -> tuple[str, int]:
-        """Return what a message is recognised by: topic and payload, or the thing for any message of its shadows."""
-        shadow = topic.startswith("$aws/things/") and "/shadow" in topic
-        return (topic.partition("/shadow")[0], 0) if shadow else (topic, hash(payload))
+    def _key(topic: str, payload: bytes) -> tuple[str, object]:
+        """Return what a message is recognised by: topic and payload, or the shadow (None) for any message of one."""
+        shadow = _SHADOW.match(topic)
+        return (shadow[0], None) if shadow else (topic, (hash(payload),))
+
+
+_SHADOW = re.compile(r"\$aws/things/[^/]+/shadow(/name/[^/]+)?")
