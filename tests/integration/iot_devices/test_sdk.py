@@ -316,6 +316,26 @@ def test_a_claim_provisions_a_device_that_comes_back_with_its_own_certificate(lo
         publish(f"dt/{registered.thing_name}/telemetry", b"21.5")
 
 
+def test_a_trusted_users_claim_provisions_and_can_do_nothing_else(local, tmp_path):
+    local.aws.answer = lambda _: {"allowProvisioning": True}
+    made = local.iot.create_provisioning_claim(templateName="fleet")
+    claim = save(tmp_path, "claim", made["certificatePem"], made["keyPair"]["PrivateKey"])
+    with connected(local, 5, local.name("new"), *claim) as (protocol, publish):
+        client = iotidentity.IotIdentityClientV2(protocol, OPTIONS)
+        own = client.create_keys_and_certificate(iotidentity.CreateKeysAndCertificateRequest()).result(WAIT_S)
+        asked = iotidentity.RegisterThingRequest(
+            template_name="fleet",
+            certificate_ownership_token=own.certificate_ownership_token,
+            parameters={"SerialNumber": "trusted"},
+        )
+        assert client.register_thing(asked).result(WAIT_S).thing_name == "device-trusted"
+        with pytest.raises(PermissionError):
+            publish("dt/device-trusted/telemetry", b"21.5")
+    certificate, key = save(tmp_path, "device", own.certificate_pem, own.private_key)
+    with connected(local, 5, "device-trusted", certificate, key) as (_, publish):
+        publish("dt/device-trusted/telemetry", b"21.5")
+
+
 @pytest.mark.parametrize("version", [3, 5])
 def test_a_device_the_hook_refuses_gets_no_thing(local, version):
     local.aws.answer = lambda _: {"allowProvisioning": False}
