@@ -3,7 +3,6 @@
 One shard a stream: on AWS order is promised by item only, here it holds for the whole table.
 """
 
-import json
 from collections import deque
 from collections.abc import Callable, Mapping
 from itertools import islice
@@ -37,14 +36,26 @@ class Stream:
         self._records: deque[dict[str, Any]] = deque()
         self._next = _FIRST
 
-    def append(self, keys: Image, old: Image | None, new: Image | None, *, expired: bool = False) -> dict[str, Any]:
-        """Add and return the record of one change; ``expired`` says that TTL did it."""
+    def append(
+        self,
+        keys: Image,
+        old: Image | None,
+        new: Image | None,
+        *,
+        sizes: tuple[int, int, int],
+        expired: bool = False,
+    ) -> dict[str, Any]:
+        """Add and return the record of one change; ``expired`` says that TTL did it.
+
+        ``sizes`` are the bytes of keys, old and new image, as those of items are counted: so AWS's examples add up.
+        """
         change: dict[str, Any] = {"ApproximateCreationDateTime": int(self._clock.time()), "Keys": keys}
         if new is not None and self.view in ("NEW_IMAGE", "NEW_AND_OLD_IMAGES"):
             change["NewImage"] = new
         if old is not None and self.view in ("OLD_IMAGE", "NEW_AND_OLD_IMAGES"):
             change["OldImage"] = old
-        size = sum(len(json.dumps(change[name])) for name in ("Keys", "NewImage", "OldImage") if name in change)
+        named = zip(("Keys", "OldImage", "NewImage"), sizes, strict=True)
+        size = sum(size for name, size in named if name in change)
         change |= {"SequenceNumber": str(self._next), "SizeBytes": size, "StreamViewType": self.view}
         record: dict[str, Any] = {
             "eventID": f"{self._next:032x}",

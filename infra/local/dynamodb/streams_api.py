@@ -28,10 +28,12 @@ def answer(operation: str, request: dict[str, Any], tables: Iterable[Table]) -> 
 
     Raises:
         StreamsError: as AWS refuses it.
-        KeyError: the operation is not carried, or a required member is missing.
     """
     live = {table.stream.arn: table for table in tables if table.stream is not None}
-    return OPERATIONS[operation](request, live)
+    try:
+        return OPERATIONS[operation](request, live)
+    except KeyError as error:
+        raise StreamsError("ValidationException", f"Value null at {error}: Member must not be null") from error
 
 
 def _list(request: dict[str, Any], live: dict[str, Table]) -> dict[str, Any]:
@@ -70,8 +72,10 @@ def _iterator(request: dict[str, Any], live: dict[str, Table]) -> dict[str, Any]
         at = stream.first_sequence
     elif kind == "LATEST":
         at = stream.next_sequence
-    else:
+    elif kind in ("AT_SEQUENCE_NUMBER", "AFTER_SEQUENCE_NUMBER") and request.get("SequenceNumber", "").isdecimal():
         at = int(request["SequenceNumber"]) + (kind == "AFTER_SEQUENCE_NUMBER")
+    else:
+        raise StreamsError("ValidationException", f"Invalid SequenceNumber or ShardIteratorType: {kind}")
     return {"ShardIterator": _token(stream, at)}
 
 
@@ -83,7 +87,12 @@ def _records(request: dict[str, Any], live: dict[str, Table]) -> dict[str, Any]:
     _, stream = _find(arn, live)
     if at < stream.first_sequence:
         raise StreamsError("TrimmedDataAccessException", "The requested sequence number is beyond the last 24 hours")
-    records = stream.read(at, min(request.get("Limit", _MAX_RECORDS), _MAX_RECORDS))
+    limit = request.get("Limit", _MAX_RECORDS)
+    if not 1 <= limit <= _MAX_RECORDS:
+        raise StreamsError(
+            "ValidationException", f"Value '{limit}' at 'limit': Member must be from 1 to {_MAX_RECORDS}"
+        )
+    records = stream.read(at, limit)
     return {"Records": records, "NextShardIterator": _token(stream, at + len(records))}
 
 

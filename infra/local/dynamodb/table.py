@@ -203,7 +203,9 @@ class Table(MotoTable):
         some = new if new is not None else old
         keys = {name: dump(some.attrs[name]) for name in self.table_key_attrs}
         images = [None if item is None else dump(item.attrs) for item in (old, new)]
-        return self.stream.append(keys, *images, expired=expired)
+        key_size = sum(len(name.encode()) + some.attrs[name].size() for name in self.table_key_attrs)
+        sizes = [0 if item is None else item.size_bytes for item in (old, new)]
+        return self.stream.append(keys, *images, sizes=(key_size, sizes[0], sizes[1]), expired=expired)
 
     def set_stream_specification(self, streams: dict[str, Any] | None) -> None:
         """Begin or end the stream; moto's own shard, which runs functions inside the write, is never made."""

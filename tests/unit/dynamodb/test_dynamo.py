@@ -10,6 +10,8 @@ import pytest
 
 from tests.unit.dynamodb.local import START, Local, RefusedError, item
 
+STREAMS = "DynamoDBStreams_20120810"
+
 ALL = "NEW_AND_OLD_IMAGES"
 KEY = {"pk": {"S": "a"}, "sk": {"N": "1"}}
 
@@ -336,7 +338,7 @@ async def test_whoever_takes_records_may_write_to_the_table(local):
 
 async def test_a_reader_of_the_stream_sees_what_was_written_since_its_place(local):
     await local.table(stream="KEYS_ONLY")
-    streams = "DynamoDBStreams_20120810"
+    streams = STREAMS
     (stream,) = (await local("ListStreams", target=streams))["Streams"]
     described = (await local("DescribeStream", target=streams, StreamArn=stream["StreamArn"]))["StreamDescription"]
     shard = {"StreamArn": stream["StreamArn"], "ShardId": described["Shards"][0]["ShardId"]}
@@ -353,6 +355,43 @@ async def test_a_reader_of_the_stream_sees_what_was_written_since_its_place(loca
 
 
 # Time to live
+
+
+async def test_a_record_s_size_is_that_of_its_keys_and_images(local):
+    """As in AWS's example of a stream's event. (Lambda developer guide: Using AWS Lambda with Amazon DynamoDB)."""
+    await local(
+        "CreateTable",
+        TableName="example",
+        KeySchema=[{"AttributeName": "Id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "Id", "AttributeType": "N"}],
+        BillingMode="PAY_PER_REQUEST",
+        StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
+    )
+    key = {"Id": {"N": "101"}}
+    for message in ("New item!", "This item has changed"):
+        await local("PutItem", TableName="example", Item=key | {"Message": {"S": message}})
+    await local("DeleteItem", TableName="example", Key=key)
+    await asyncio.sleep(0)
+    assert [record["dynamodb"]["SizeBytes"] for record in local.records] == [26, 59, 38]
+
+
+async def test_a_reader_of_a_stream_that_asks_for_nonsense_is_told(local):
+    await local.table(stream="KEYS_ONLY")
+    (stream,) = (await local("ListStreams", target=STREAMS))["Streams"]
+    shard = (await local("DescribeStream", target=STREAMS, StreamArn=stream["StreamArn"]))["StreamDescription"][
+        "Shards"
+    ]
+    place = {"StreamArn": stream["StreamArn"], "ShardId": shard[0]["ShardId"]}
+    latest = await local("GetShardIterator", target=STREAMS, ShardIteratorType="LATEST", **place)
+    for operation, params in (
+        ("GetShardIterator", place | {"ShardIteratorType": "AT_SEQUENCE_NUMBER"}),
+        ("GetShardIterator", place | {"ShardIteratorType": "NEWEST"}),
+        ("GetShardIterator", {"ShardIteratorType": "LATEST"}),
+        ("GetRecords", {"ShardIterator": latest["ShardIterator"], "Limit": 1001}),
+    ):
+        with pytest.raises(RefusedError) as refused:
+            await local(operation, target=STREAMS, **params)
+        assert refused.value.code == "ValidationException"
 
 
 async def test_what_expired_by_the_clock_goes_with_a_remove_record_of_dynamodbs_own(local):
