@@ -1,23 +1,28 @@
 """The OpenAPI 3.1 document of the HTTP API, generated from routes and schemas; never written by hand.
 
-``python -m backend.openapi`` writes ``backend/openapi.json``; a test fails while that file is stale.
+``python -m backend.openapi`` writes ``backend/openapi.json``; a test fails while that file is stale. What phones out
+there were written against stands in ``backend/openapi.released.json``: a test fails when the document breaks it, unless
+the first number of ``VERSION`` is raised. At a release, ``python -m backend.openapi --release`` puts today's there.
 """
 
 import importlib
 import json
 import pkgutil
 import re
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from marshmallow import Schema, fields, missing, validate
 
 from backend import handlers
+from backend.openapi_changes import unannounced
 from backend.runtime.http import PROBLEM, Route, Routes
 from backend.schemas.base import Instant
 
 DOCUMENT = Path(__file__).parent / "openapi.json"
+RELEASED = Path(__file__).parent / "openapi.released.json"
 VERSION = "1.0.0"
 PROBLEMS = {
     "400": "The request is not as documented; `errors` names every field.",
@@ -76,37 +81,6 @@ def build() -> dict[str, Any]:
 def dump() -> str:
     """Return the document as it stands in the repository."""
     return json.dumps(build(), indent=2, ensure_ascii=False) + "\n"
-
-
-def breaking_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what a client written against the old document may stumble over in the new one."""
-    for path, methods in old["paths"].items():
-        for method, operation in methods.items():
-            current = new["paths"].get(path, {}).get(method)
-            yield from _broken_operation(f"{method.upper()} {path}", operation, current)
-    schemas = new["components"]["schemas"]
-    for name, schema in old["components"]["schemas"].items():
-        yield from _broken_schema(name, schema, schemas.get(name))
-
-
-def _broken_operation(where: str, old: Mapping[str, Any], new: Mapping[str, Any] | None) -> Iterator[str]:
-    if new is None:
-        yield f"{where} is gone"
-        return
-    known = {each["name"] for each in old.get("parameters", ())}
-    wanted = [each["name"] for each in new.get("parameters", ()) if each.get("required")]
-    yield from (f"{where} wants {name}" for name in wanted if name not in known)
-
-
-def _broken_schema(name: str, old: Mapping[str, Any], new: Mapping[str, Any] | None) -> Iterator[str]:
-    if new is None:
-        yield f"{name} is gone"
-        return
-    yield from (f"{name}.{each} is gone" for each in old["properties"] if each not in new["properties"])
-    yield from (f"{name}.{each} is wanted" for each in new.get("required", ()) if each not in old.get("required", ()))
-    for each, described in old["properties"].items():
-        lost = set(described.get("enum", ())) - set(new["properties"].get(each, {}).get("enum", ()))
-        yield from (f"{name}.{each} no longer knows {value}" for value in sorted(map(str, lost)))
 
 
 def _operation(route: Route, tag: str, schemas: dict[str, Any]) -> dict[str, Any]:
@@ -260,5 +234,21 @@ def _problem() -> dict[str, Any]:
     }
 
 
+def release() -> None:
+    """Make the document the one that later ones are held against.
+
+    Raises:
+        SystemExit: it breaks what was released, and ``VERSION`` does not say so.
+    """
+    broken = unannounced(json.loads(RELEASED.read_text("utf-8")), build())
+    if broken:
+        sys.exit(
+            "\n".join([*broken, "error: this breaks clients; cure: undo it, or raise the first number of VERSION"])
+        )
+    RELEASED.write_text(dump(), "utf-8")
+
+
 if __name__ == "__main__":
     DOCUMENT.write_text(dump(), "utf-8")
+    if "--release" in sys.argv:
+        release()
