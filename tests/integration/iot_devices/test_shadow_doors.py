@@ -92,6 +92,25 @@ def test_the_shadow_of_another_thing_stays_as_it_is_over_https(local, device):
     assert state_of(local, "other") == {"reported": {"a": 1}}
 
 
+@pytest.mark.parametrize("v5", [False, True])
+async def test_what_exceeds_ten_requests_in_flight_is_refused_and_the_connection_stays(local, device, v5):
+    name, identity = device
+    topic = f"$aws/things/{name}/shadow/update"
+    async with Wire.open(local.ports["mqtt"], tls(local, identity), v5=v5) as client:
+        client.writer.write(wire.connect(name, v5=v5))
+        assert (await client.get()).codes == [0]
+        client.writer.write(wire.subscribe(f"{topic}/accepted", f"{topic}/rejected", v5=v5))
+        await client.get()
+        client.writer.write(wire.publish(topic, b'{"state":{"reported":{"a":1}}}', v5=v5) * 13)
+        answers = []
+        while len(answers) < 13:
+            packet = await client.get()
+            client.writer.write(wire.puback(packet.pid))
+            answers.append(json.loads(packet.payload))
+    assert sorted(answer.get("version", 0) for answer in answers) == [0, 0, 0, *range(1, 11)]
+    assert [answer["code"] for answer in answers if "code" in answer] == [429] * 3
+
+
 class Cloud:
     """Both processes, and one device that may do everything."""
 
