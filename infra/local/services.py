@@ -5,6 +5,7 @@ SIGINT, and when its standard input, if that is a pipe, ends: whoever started it
 """
 
 import asyncio
+import json
 import logging
 from collections.abc import Mapping
 from datetime import timedelta
@@ -21,7 +22,7 @@ from infra.local.dynamodb import Dynamo
 from infra.local.front import Front
 from infra.local.front_identity import Doorkeeper
 from infra.local.front_log import AccessLog
-from infra.local.functions import Functions, InvokeResult, allow_all
+from infra.local.functions import Functions, InvokeResult, LambdaError, allow_all
 from infra.local.http_api import HttpApi
 from infra.local.iam import Ask
 from infra.local.iam_roles import Authorizer, Recorder, RolePolicies
@@ -103,7 +104,10 @@ class Services:
         return response
 
     async def _invoke(self, arn_or_name: str, payload: bytes, *, caller: Caller) -> InvokeResult:
-        return await self.functions.invoke(arn_or_name, payload, caller=caller)
+        try:
+            return await self.functions.invoke(arn_or_name, payload, caller=caller)
+        except LambdaError as error:  # not there, not allowed, throttled: as an answer, which says so by its status
+            return InvokeResult(status=error.status, payload=json.dumps({"message": error.code}).encode())
 
     def _public_keys(self, pool_id: str) -> Mapping[str, Any]:
         keys = self.pools.jwks(pool_id)

@@ -15,6 +15,7 @@ from pycognito.aws_srp import AWSSRP
 from infra.local.iam import evaluate
 from infra.local.iam_cli import build_report, load_records, read_roles
 from infra.local.iam_roles import Role
+from infra.local.template import Stack
 from scripts.main_job.phone import Phone
 from tests.e2e.conftest import World
 
@@ -101,6 +102,17 @@ def test_a_sign_up_whose_trigger_may_not_write_is_refused(world: World):
     write = "dynamodb:PutItem"
     with without(world, "PostConfirmation", write, "-accounts"), pytest.raises(ClientError, match="PostConfirmation"):
         world.phone("grace@example.com")
+
+
+def test_a_sign_up_whose_trigger_cognito_may_not_call_is_refused(world: World):
+    client: Any = world.operator.client("lambda")
+    one = Stack.load(world.cloud.settings.state_dir / "stack.json", "").resources["PostConfirmationPermission"]
+    client.remove_permission(FunctionName=one.properties["FunctionName"], StatementId=one.ref)
+    try:
+        with pytest.raises(ClientError, match=r"UnexpectedLambdaException.* due to error AccessDeniedException\."):
+            world.phone("henry@example.com")
+    finally:
+        client.add_permission(StatementId=one.ref, **one.properties)
 
 
 def is_allowed(role: Role, record: dict[str, Any]) -> bool:

@@ -24,6 +24,11 @@ KEEP_WARM_S = 3.0
 
 One that has none takes it at once.
 """
+ANSWERED_WITHIN_S = 1.0
+"""How lately a function must have answered for its events to take the last free place.
+
+Handlers that never return would otherwise hold every place, and no other function would run until they time out.
+"""
 WATCH_INTERVAL_S = 0.1
 MEMORY_TOLERANCE = 1.25
 """Beyond MemorySize, before a worker is killed: this machine's allocator and bytecode are not AWS's."""
@@ -85,6 +90,8 @@ class Pool:
         self._idle: dict[Key, list[Worker]] = {}
         self._alive: dict[Key, int] = {}
         self._queues: dict[Key, Queue] = {}
+        self._answered: dict[Key, float] = {}
+        """When a function's worker last finished an invocation."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._watch: asyncio.Task[None] | None = None
         self._stopping = False
@@ -144,6 +151,7 @@ class Pool:
     def became_idle(self, worker: Worker) -> None:
         """Give a worker that finished its next invocation, keep it warm, or make room for another function."""
         key = worker.configuration.arn
+        self._answered[key] = time.monotonic()
         queue = self._queues.get(key)
         if (
             self._stopping
@@ -156,6 +164,8 @@ class Pool:
             worker.run(queue.pop())
             if not queue:
                 del self._queues[key]
+            elif self._free_places() > 0:
+                self._fill()
         else:
             self._idle.setdefault(key, []).append(worker)
 
@@ -213,7 +223,16 @@ class Pool:
         own = [worker for worker in self._workers if worker.configuration.arn == key]
         if any(worker.state is State.STARTING and not worker.ending for worker in own):
             return False
+        if own and not queue.direct and self._is_last_place() and not self._answers(key):
+            return False
         return len(queue) > sum(worker.returning for worker in own)
+
+    def _is_last_place(self) -> bool:
+        """Say whether one place is left, and no idle worker could be given up for another."""
+        return self._bound > 1 and self._free_places() == 1 and not any(self._idle.values())
+
+    def _answers(self, key: Key) -> bool:
+        return time.monotonic() - self._answered.get(key, -ANSWERED_WITHIN_S) < ANSWERED_WITHIN_S
 
     def _evict(self, idle_for_s: float) -> None:
         """Give up the worker longest idle, for that long at least, unless enough are on their way out already."""

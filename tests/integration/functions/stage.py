@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 CALLS = 0
-RECORD = Path(__file__).parent / "record"
+RECORD = Path(__file__).parent / ".record"
 
 
 def _note(what):
@@ -162,7 +162,7 @@ class Stage:
         self.aws: Any = aws or FakeAws()
         self.settings = Settings(state_dir=self.state, workers=workers)
         self.functions = Functions(self.settings, self.clock, self.aws, credentials_for_role, tick_s=0.01, **ports)
-        self.record = self.code / "record"
+        self.record = self.code / ".record"  # hidden: a file that changes beside the code is new code
         self._clients: dict[str, Any] = {}
         self._caller = OWNER
 

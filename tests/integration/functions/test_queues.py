@@ -113,7 +113,7 @@ async def test_a_failing_batch_comes_again_after_its_visibility_and_then_dies(tm
             """
         )
         (tmp_path / "inner.py").write_text(HANDLERS)
-        stage.record = tmp_path / "record"
+        stage.record = tmp_path / ".record"
         await stage.create("f", Timeout=1)
         await stage.call("create_event_source_mapping", EventSourceArn=stage.arn, FunctionName="f")
         await stage.send({"n": 1})
@@ -136,7 +136,7 @@ async def test_only_the_items_named_as_failed_come_again(tmp_path):
         stage.rewrite("""
             import json
             from pathlib import Path
-            RECORD = Path(__file__).parent / "record"
+            RECORD = Path(__file__).parent / ".record"
             def act(event, context):
                 with RECORD.open("a") as file:
                     file.write(json.dumps({"event": event}) + "\\n")
@@ -176,7 +176,7 @@ async def test_of_a_fifo_queue_a_hanging_group_holds_up_no_other_and_only_what_i
         stage.rewrite("""
             import json, time
             from pathlib import Path
-            RECORD = Path(__file__).parent / "record"
+            RECORD = Path(__file__).parent / ".record"
             def act(event, context):
                 with RECORD.open("a") as file:
                     file.write(json.dumps({"event": event}) + "\\n")

@@ -14,7 +14,7 @@ QUEUE = "arn:aws:sqs:us-east-1:123456789012:failed"
 HANDLER = """
 import json
 from pathlib import Path
-RECORD = Path(__file__).parent / "record"
+RECORD = Path(__file__).parent / ".record"
 def act(event, context):
     numbers = [int(r["dynamodb"]["NewImage"]["n"]["N"]) for r in event["Records"]]
     with RECORD.open("a") as file:

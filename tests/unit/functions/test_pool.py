@@ -141,6 +141,24 @@ async def test_a_burst_of_one_function_leaves_a_place_to_another():
     assert phone.done()
 
 
+async def test_events_whose_handlers_do_not_return_leave_the_last_place_to_others():
+    pool = FakePool(4)
+    for number in range(10):
+        pool.submit("hangs", number, background=True)
+        await asyncio.sleep(0)
+    pool._fill()
+    await asyncio.sleep(0)
+    assert pool.held() == ["hangs"] * 3
+
+    event = pool.submit("other", background=True)
+    for _ in range(4):
+        await asyncio.sleep(0)
+    (other,) = (one for one in cast("frozenset[FakeWorker]", pool.workers) if one.configuration.name == "other")
+    other.finish()
+
+    assert event.done()
+
+
 async def test_within_a_function_those_who_hold_a_connection_go_first():
     pool = FakePool(1)
     for number in range(5):
