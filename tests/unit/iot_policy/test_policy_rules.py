@@ -343,6 +343,7 @@ def test_a_case_may_name_a_condition_key_as_policies_do(key, value, wanted):
         {"thing": "lamp", "thing_type": "bulb", "attributes": {"k": "v"}},
         {"thing": {"name": "lamp", "type": "bulb", "attributes": {"k": "v"}}},
         {"client_id": "lamp", "thing_type": "bulb", "attributes": {"k": "v"}},
+        {"thing": {"name": "lamp", "type_name": "bulb", "attributes": {"k": "v"}}, "cert": None, "source_ip": None},
     ],
 )
 def test_a_case_may_describe_its_thing_in_either_way(context):

@@ -118,11 +118,11 @@ def load_context(raw: Mapping[str, Any]) -> Context:
         ValueError: a key nobody reads.
     """
     left = {_SPELLINGS.get(key, key): value for key, value in raw.items()}
-    certificate = {**left.pop("cert", {}), **_take(left, "iot:Certificate.")}
+    certificate = {**(left.pop("cert", None) or {}), **_take(left, "iot:Certificate.")}
     certificate = {name.removeprefix("iot:Certificate."): value for name, value in certificate.items()}
     if attributes := _take(left, "iot:Connection.Thing.Attributes["):
         named = {name.partition("[")[2].removesuffix("]"): value for name, value in attributes.items()}
-        left["attributes"] = {**left.get("attributes", {}), **named}
+        left["attributes"] = {**(left.get("attributes") or {}), **named}
     if left.get("connect_attributes") is not None:
         left["connect_attributes"] = _many(left["connect_attributes"])
     if left.get("attached") is not None:
@@ -148,7 +148,7 @@ def _load_thing(left: dict[str, Any]) -> Thing | None:
     described = "thing" not in left and not left.keys().isdisjoint({"thing_type", "attributes"})
     thing = left.pop("thing", left.get("client_id", "") if described else None)
     facts = dict(thing) if isinstance(thing, Mapping) else {"name": thing}
-    type_name = left.pop("thing_type", facts.get("type"))
+    type_name = left.pop("thing_type", facts.get("type", facts.get("type_name")))
     attributes = left.pop("attributes", facts.get("attributes"))
     if facts.get("name") is None:
         return None
