@@ -60,8 +60,7 @@ class MqttConnection:
             where = f"{self._settings.endpoint}:{self._settings.port}"
             message = (
                 f"{self._client_id} did not connect to {where} within {self._settings.connect_timeout_s:g} s: "
-                f"{self._last_failure}; check that its certificate is registered and ACTIVE and that the policy "
-                "allows iot:Connect for its name"
+                f"{self._last_failure}; {_cure(str(self._last_failure))}"
             )
             raise NotConnectedError(message) from None
 
@@ -174,3 +173,14 @@ class MqttConnection:
         for topic_filter, on_message in self._handlers.items():
             if matches(topic_filter, packet.topic):
                 on_message(packet.topic, packet.payload or b"")
+
+
+def _cure(failure: str) -> str:
+    """Return what to look at, by the SDK's name for what failed."""
+    if any(name in failure for name in ("_DNS_", "CONNECTION_REFUSED", "SOCKET_TIMEOUT", "NO_ROUTE_TO_HOST")):
+        return "check endpoint and port, and that they can be reached from here"
+    if "_TLS_" in failure:
+        return (
+            "check that the CA is this endpoint's, that certificate and key belong together, and that it is registered"
+        )
+    return "check that its certificate is registered and ACTIVE and that the policy allows iot:Connect for its name"
