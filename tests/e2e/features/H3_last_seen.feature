@@ -17,6 +17,7 @@ Feature: H3 Last seen
     And the thermostat was seen just now
     When 10 minutes pass
     And the thermostat goes
-    And 30 minutes pass
+    Then the status of the thermostat stays "online"
+    When 30 minutes pass
     Then the status of the thermostat becomes "offline"
     And the thermostat was seen 30 minutes ago

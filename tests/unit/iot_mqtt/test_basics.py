@@ -87,7 +87,8 @@ async def test_overlapping_subscriptions_deliver_once_with_the_highest_qos():
         (wire.connect("c", v5=True, props=b"\x15\x00\x01x"), True, 0x87),
         (wire.connect("c", v5=True, props=b"\x21\x00\x00"), True, 0x80),
         (wire.connect("c\0", v5=True), True, 0x80),
-        (wire.packet(0x10, wire.text("MQIsdp") + b"\x03\x02\x00\x3c" + wire.text("c")), False, 1),
+        (wire.packet(0x10, wire.text("MQIsdp") + b"\x04\x02\x00\x3c" + wire.text("c")), False, 1),
+        (wire.packet(0x10, wire.text("MQTT") + b"\x03\x02\x00\x3c" + wire.text("c")), False, 1),
         (wire.packet(0x10, wire.text("MQTT") + b"\x06\x02\x00\x3c" + wire.text("c")), False, 1),
     ],
 )
@@ -98,6 +99,14 @@ async def test_a_bad_connect_gets_its_code_and_the_socket_closes(packet, v5, cod
     assert (await client.one()).codes == [code]
     await client.end()
     assert broker.denials.total == 1
+
+
+async def test_amplifys_pubsub_which_speaks_mqtt_3_1_is_served_as_3_1_1():
+    client = Broker().client()
+    client.send(wire.packet(0x10, wire.text("MQIsdp") + b"\x03\x02\x00\x3c" + wire.text("app-somebody-phone")))
+    assert (await client.one()).codes == [0]
+    client.send(wire.subscribe("a"))
+    assert (await client.one()).codes == [1]
 
 
 @pytest.mark.parametrize("client_id", ["x" * 128, "a/b c", "+"])

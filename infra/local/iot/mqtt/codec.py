@@ -106,7 +106,9 @@ _NOT_ZERO = frozenset({Property.RECEIVE_MAXIMUM, Property.MAXIMUM_PACKET_SIZE})
 
 PropertyMap = dict[int, Any]
 NONE: PropertyMap = {}
-_PROTOCOLS = {(b"MQTT", 4): False, (b"MQTT", 5): True}
+_PROTOCOLS = {(b"MQIsdp", 3): False, (b"MQTT", 4): False, (b"MQTT", 5): True}
+"""Whether it is MQTT 5. AWS's guide names 3.1.1 and 5 only; Amplify's PubSub for AWS IoT connects as 3.1, so that is
+let in and served as 3.1.1."""
 
 
 @dataclass(slots=True)

@@ -228,8 +228,13 @@ class TokenListener(Listener):
         wait_for("SUBACK, or to be cut off", lambda: not codes.empty() or self.gone.is_set())
         return not codes.empty() and not any(code.is_failure for code in codes.get())
 
-    def publish(self, topic: str) -> None:
+    def publish(self, topic: str) -> bool:
+        """Publish; say whether it was taken."""
+        taken = threading.Event()
+        self._client.on_publish = lambda *_: taken.set()
         self._client.publish(topic, b"{}", qos=1)
+        wait_for("PUBACK, or to be cut off", lambda: taken.is_set() or self.gone.is_set())
+        return taken.is_set()
 
     def close(self) -> None:
         with contextlib.suppress(OSError):
@@ -273,8 +278,14 @@ class CredentialsListener(Listener):
             return False
         return all(code <= mqtt5.SubackReasonCode.GRANTED_QOS_2 for code in codes)
 
-    def publish(self, topic: str) -> None:
-        self._client.publish(mqtt5.PublishPacket(topic=topic, payload=b"{}", qos=mqtt5.QoS.AT_LEAST_ONCE))
+    def publish(self, topic: str) -> bool:
+        """Publish; say whether it was taken."""
+        packet = mqtt5.PublishPacket(topic=topic, payload=b"{}", qos=mqtt5.QoS.AT_LEAST_ONCE)
+        try:
+            answer = self._client.publish(packet).result(WAIT_S).puback
+        except Exception:  # noqa: BLE001 - the SDK's own kinds: cut off before the PUBACK
+            return False
+        return bool(answer.reason_code == mqtt5.PubackReasonCode.SUCCESS)
 
     def close(self) -> None:
         self._client.stop()
