@@ -88,7 +88,7 @@ def check_key_condition(condition: Expression, text: str, names: Mapping[str, st
     Raises:
         Invalid: it does not.
     """
-    words = {word.upper() for word in _tokens(condition.kind, text)}
+    words = {word.upper() for word in tokens_of(condition.kind, text)}
     if wrong := words & _NOT_IN_KEYS:
         raise Invalid(f"Invalid operator used in KeyConditionExpression: {min(wrong)}")
     asked = condition.resolved(names)
@@ -120,7 +120,7 @@ def _read(kind: str, text: str) -> Expression:
     if not text.strip():
         _refuse(kind, "The expression can not be empty;")
     grammar = "ConditionExpression" if kind in {"FilterExpression", "KeyConditionExpression"} else kind
-    tokens = _tokens(kind, text)
+    tokens = tokens_of(kind, text)
     for word, after in pairwise((*tokens, "")):
         if after == "(" and word[0].isalpha() and word.upper() not in _WORDS[grammar]:
             allowed = _FUNCTIONS.get(kind, _FUNCTIONS.get(grammar, ()))
@@ -151,7 +151,12 @@ def _reserved() -> frozenset[str]:
     return frozenset(ReservedKeywords.get_reserved_keywords())
 
 
-def _tokens(kind: str, text: str) -> list[str]:
+def tokens_of(kind: str, text: str) -> list[str]:
+    """Return the tokens of an expression.
+
+    Raises:
+        Invalid: something in it is none.
+    """
     tokens, at = [], 0
     end = len(text.rstrip())
     while at < end:

@@ -15,7 +15,7 @@ from typing import Any
 from infra.local.aws import DynamoHandler, HTTPException, ServiceException, not_emulated
 from infra.local.clock import Clock
 from infra.local.config import Settings
-from infra.local.dynamodb import streams_api
+from infra.local.dynamodb import streams_api, updated
 from infra.local.dynamodb.backend import Backend
 from infra.local.dynamodb.expressions import KINDS
 from infra.local.dynamodb.requests import check, check_token
@@ -169,6 +169,9 @@ class Dynamo:
         check(operation, document, backend)
         if operation in READS:
             reply = _result(handler, READS[operation])
+        elif operation == "UpdateItem":
+            with backend.writing():
+                reply = _update(handler, document)
         else:
             with backend.writing():
                 reply = _result(handler, WRITES[operation])
@@ -229,6 +232,20 @@ def _consistent(operation: str, document: dict[str, Any]) -> frozenset[str]:
 def _result(handler: Handler, method: str) -> dict[str, Any]:
     result = getattr(handler, method)().result
     return {name: value for name, value in (result or {}).items() if value is not None}
+
+
+def _update(handler: Handler, document: dict[str, Any]) -> dict[str, Any]:
+    """Do as moto; give back what the update names, and make an item of a key alone."""
+    mode, expression = document.get("ReturnValues", "NONE"), document.get("UpdateExpression")
+    if expression is None:
+        document["AttributeUpdates"] = {}
+    if not mode.startswith("UPDATED_"):
+        return _result(handler, "update_item")
+    document["ReturnValues"] = updated.whole(mode)
+    reply = _result(handler, "update_item")
+    names = document.get("ExpressionAttributeNames", {})
+    named = updated.cut(dump(reply.pop("Attributes", {})), expression or "", names)
+    return reply | ({"Attributes": named} if named else {})
 
 
 def _read_again(backend: Backend, operation: str, document: dict[str, Any]) -> dict[str, Any]:

@@ -49,6 +49,7 @@ REASONS = {
     "last key at the limit": "AWS stops at Limit and gives a LastEvaluatedKey, more or not; moto looks ahead",
     "refused at once": "AWS refuses what can never hold before it reads; moto reads first",
     "cancelled": "what an item makes impossible cancels a transaction with its reason; moto refuses the request",
+    "named": "UPDATED_OLD and UPDATED_NEW give back what an update names; moto what it has changed",
     "crash": "moto raises something that is no refusal; ours refuses, or answers as AWS does",
 }
 """Why ours may answer otherwise than stock moto; how often each was met is printed."""
@@ -263,6 +264,8 @@ def difference(ours, stock, params):
             each.pop("ConsumedCapacity", None)
         if mine == theirs:
             return None
+        if params.get("ReturnValues", "").startswith("UPDATED_"):
+            return "named"
         extra = mine.pop("LastEvaluatedKey", None)
         if extra and "LastEvaluatedKey" not in theirs and mine == theirs and mine["ScannedCount"] == params["Limit"]:
             return "last key at the limit"

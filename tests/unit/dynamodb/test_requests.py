@@ -260,3 +260,47 @@ async def test_ttl_is_switched_once_and_for_one_attribute(local):
         await local("UpdateTimeToLive", TableName="things", **wanted(enabled=True))
     with pytest.raises(RefusedError, match="current AttributeName is expires"):
         await local("UpdateTimeToLive", TableName="things", **wanted(enabled=True, name="other"))
+
+
+NESTED = {"M": {"a": {"N": "1"}, "b": {"N": "2"}, "l": {"L": [{"N": "1"}, {"N": "2"}, {"N": "3"}]}}}
+
+
+@pytest.mark.parametrize(
+    ("expression", "old", "new"),
+    [
+        ("SET v = :y", {"v": {"S": "y"}}, {"v": {"S": "y"}}),  # nothing changed: given back all the same
+        ("SET w = :y", None, {"w": {"S": "y"}}),
+        ("REMOVE v", {"v": {"S": "y"}}, None),
+        ("REMOVE nothing", None, None),
+        ("SET m.a = :n", {"m": {"M": {"a": {"N": "1"}}}}, {"m": {"M": {"a": {"N": "9"}}}}),
+        (
+            "SET #m.l[1] = :n, #m.b = if_not_exists(#m.b, :n)",
+            {"m": {"M": {"l": {"L": [{"N": "2"}]}, "b": {"N": "2"}}}},
+            {"m": {"M": {"l": {"L": [{"N": "9"}]}, "b": {"N": "2"}}}},
+        ),
+        ("ADD n :n DELETE s :s", {"s": {"SS": ["a", "b"]}}, {"n": {"N": "9"}, "s": {"SS": ["b"]}}),
+        ("SET l = list_append(:l, :l), v = :y", {"v": {"S": "y"}}, {"l": {"L": [{"N": "1"}] * 2}, "v": {"S": "y"}}),
+    ],
+)
+async def test_an_update_gives_back_what_it_names_changed_or_not(local, expression, old, new):
+    values = {":y": {"S": "y"}, ":n": {"N": "9"}, ":s": {"SS": ["a"]}, ":l": {"L": [{"N": "1"}]}}
+    used = {name: value for name, value in values.items() if name in expression}
+    for mode, expected in (("UPDATED_OLD", old), ("UPDATED_NEW", new)):
+        await local(
+            "PutItem", TableName="things", Item=item("a", 1, g="x", v="y") | {"m": NESTED, "s": {"SS": ["a", "b"]}}
+        )
+        reply = await local(
+            "UpdateItem",
+            TableName="things",
+            Key=KEY,
+            UpdateExpression=expression,
+            ReturnValues=mode,
+            **({"ExpressionAttributeValues": used} if used else {}),
+            **({"ExpressionAttributeNames": {"#m": "m"}} if "#m" in expression else {}),
+        )
+        assert reply.get("Attributes") == expected
+
+
+async def test_an_update_without_an_expression_makes_an_item_of_its_key(local):
+    reply = await local("UpdateItem", TableName="things", Key=item("new", 1), ReturnValues="ALL_NEW")
+    assert reply["Attributes"] == item("new", 1)
