@@ -4,16 +4,17 @@ import json
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from functools import singledispatch
-from typing import Any
+from typing import Any, TypeGuard
 
 from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
 from backend.adapters.devices import device_actions
-from backend.adapters.dynamo import only_returned_failed, transact
+from backend.adapters.dynamo import only_returned_failed, transact, translated
 from backend.adapters.people import ROOM, invitation_members
 from backend.domain import audit
 from backend.domain.access import room_subject, user_subject
+from backend.domain.audit import Entry
 from backend.domain.changes import (
     Change,
     Note,
@@ -57,7 +58,7 @@ class DynamoStore:
             try:
                 self._commit(placed)
             except ConflictError as error:
-                if not only_returned_failed(error):
+                if not (_is_note(placed) or only_returned_failed(error)):
                     raise
                 placed = [Note(entry=each.entry.next()) if isinstance(each, Note) else each for each in placed]
             else:
@@ -65,11 +66,20 @@ class DynamoStore:
         raise UnavailableError("Too much is written about this at once: try again.")
 
     def _commit(self, changes: Sequence[Change]) -> None:
+        if _is_note(changes):  # half the price of a transaction
+            with translated():
+                _row(changes[0].entry).save(AuditModel.subject.does_not_exist())
+            return
+
         def build(transaction: TransactWrite) -> None:
             for change in changes:
                 write(change, transaction)
 
         transact(build, conflict="It changed meanwhile: look again, then decide.")
+
+
+def _is_note(changes: Sequence[Change]) -> TypeGuard[Sequence[Note]]:
+    return len(changes) == 1 and isinstance(changes[0], Note)
 
 
 def _placed(changes: Sequence[Change]) -> list[Change]:
@@ -207,8 +217,13 @@ def _(change: RemoveProfile, transaction: TransactWrite) -> None:
 
 @write.register
 def _(change: Note, transaction: TransactWrite) -> None:
-    entry = change.entry
-    row = AuditModel(
+    # What stands there already is returned, by which `only_returned_failed` knows that the place is taken.
+    free = AuditModel.subject.does_not_exist()
+    transaction.save(_row(change.entry), condition=free, return_values="ALL_OLD")
+
+
+def _row(entry: Entry) -> AuditModel:
+    return AuditModel(
         entry.subject,
         entry.id,
         at=entry.at,
@@ -220,5 +235,3 @@ def _(change: Note, transaction: TransactWrite) -> None:
         address=entry.address,
         expires_at=int((entry.at + audit.RETENTION).timestamp()),
     )
-    # What stands there already is returned, by which `only_returned_failed` knows that the place is taken.
-    transaction.save(row, condition=AuditModel.subject.does_not_exist(), return_values="ALL_OLD")

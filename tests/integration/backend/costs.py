@@ -43,14 +43,18 @@ Messages of devices, of which the first is most of the bill:
 
 
 def ask(scene: Scene, operation: Operation, more: Mapping[str, str] | None = None, **headers: str) -> Reply:
-    """Ask a route as the owner, of what is theirs, as its row in the matrix has it; ``more`` are other values."""
+    """Ask a route as the owner, of what is theirs, as its row in the matrix has it; ``more`` are other values.
+
+    What is not for owners is asked as an admin.
+    """
     row = rows_of(operation.name)[0]
+    person = scene.own.owner if "owner" in row.may else scene.people["admin"]
     values = {name: scene.value(name, "own", "owner") for name in operation.names(row)}
     values |= {"secret": scene.world.secrets[scene.own.thing], **(more or {})}
     path = operation.path.format(**{**values, **FIXED})
     body = row.body(values) if callable(row.body) else row.body
     query = row.query.format(**values)
-    return scene.own.owner(operation.method, f"{path}?{query}" if query else path, body, **headers)
+    return person(operation.method, f"{path}?{query}" if query else path, body, **headers)
 
 
 def _a_device_to_claim(scene: Scene) -> Mapping[str, str]:

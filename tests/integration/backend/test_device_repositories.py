@@ -151,10 +151,11 @@ def test_entries_of_one_instant_are_read_back_in_the_order_they_were_written_in(
         changed = replace(first, version=number + 1)
         repositories.store.commit(PutDevice(device=changed, before=replace(first, version=number)), note)
     repositories.store.commit(Note(entry=entry_of(thing, "i")), Note(entry=entry_of(thing, "j")))
+    repositories.store.commit(Note(entry=entry_of(thing, "k")))
     with pytest.raises(ConflictError):
         repositories.store.commit(PutDevice(device=first, before=first), Note(entry=entry_of(thing, "never")))
     found = repositories.audit.of_subject(device_subject(thing), limit=20, after=None).items
-    assert "".join(entry.what for entry in found) == "jihgfedcba"
+    assert "".join(entry.what for entry in found) == "kjihgfedcba"
     assert len({entry.id for entry in found}) == len(found)
 
 
