@@ -78,6 +78,10 @@ def stuffed(scene: Scene, rows: Rows, count: int) -> Rows:
         ("items", item, ("item",)),
     ]
     tables = {name.rpartition("-")[2]: name for name, _ in rows}
+    tables["search"] = tables["devices"].removesuffix("devices") + "search"
+    site = {"term": {"S": "attribute#site=matrix"}, "thing": {"S": thing}}
+    templates[0][1]["attributes"] = {"S": '{"site": "matrix"}'}
+    templates.append(("search", site, ("thing",)))
     made: Rows = {}
     for table, template, names in templates:
         for number in range(count):
@@ -95,7 +99,7 @@ def _lists(scene: Scene, meter: Meter) -> dict[str, float]:
         names = {**FIXED, "thing": scene.own.thing, "room": scene.own.room}
         query = rows_of(each.operation.name)[0].query.format(**names)
         path = f"{each.operation.path.format(**names)}?limit={LIMIT}&{query}".rstrip("&")
-        use, reply = meter.measure(partial(scene.own.owner, "GET", path))
+        use, reply = meter.measure(partial(scene.people[each.reader(scene)], "GET", path))
         assert len(reply.json["items"]) == LIMIT or each.operation.name in BOUNDED, each.operation.name
         found[each.operation.name] = use.reads
     return found
