@@ -42,6 +42,7 @@ def device(local):
             statement(["iot:Publish", "iot:Receive"], f"topic/{own}/*"),
             statement("iot:Subscribe", f"topicfilter/{own}/*"),
             statement(["iot:GetThingShadow", "iot:UpdateThingShadow", "iot:DeleteThingShadow"], f"thing/{name}"),
+            {"Effect": "Allow", "Action": "iot:ListNamedShadowsForThing", "Resource": "*"},
         ],
     }
     identity = local.identity(name, document)
@@ -88,6 +89,8 @@ def test_the_shadow_of_another_thing_stays_as_it_is_over_https(local, device):
     assert (status, told["message"], kind) == (400, "Invalid JSON", "InvalidRequestException")
     assert ask("POST", f"/things/{name}/shadow", update)[1]["version"] == 1
     assert ask("GET", f"/things/{name}/shadow")[1]["state"] == {"reported": {"a": 2}}
+    listing = f"/api/things/shadow/ListNamedShadowsForThing/{name}?nextToken=&pageSize="  # as the page writes it
+    assert ask("GET", listing)[1]["results"] == []
     https.close()
     assert state_of(local, "other") == {"reported": {"a": 1}}
 

@@ -129,8 +129,8 @@ def _load_body(request: Request) -> dict[str, Any]:
 
 
 def _typed(shape: Shape, text: str | None) -> Any:
-    """Return what a path, query or header text stands for."""
-    if text is None:
+    """Return what a path, query or header text stands for; None for none, as for ``?pageSize=``."""
+    if text is None or (not text and shape.type_name != "string"):
         return None
     try:
         if shape.type_name in {"integer", "long"}:
