@@ -210,6 +210,10 @@ class World:
         }
         presence.handler(event, None)
 
+    def lifecycle(self, event: Mapping[str, Any]) -> None:
+        """Have the backend told of something that happened to a client."""
+        presence.handler(dict(event), None)
+
     def answer(self, thing: str, document: Any) -> bool:
         return answers.handler(self.rule_event(thing, json.dumps(document).encode()), None)["taken"]
 
