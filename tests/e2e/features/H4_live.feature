@@ -70,10 +70,11 @@ Feature: H4 Live on the phone
     And Nora's phone is not let in by credentials
 
   @local_only
-  Scenario: An expired token opens no connection
-    Given Ann is signed in
+  Scenario: With a token its connection ends, and it opens no other
+    Given Ann's phone is connected by token
     When 2 hours pass
-    Then a phone of Ann's with her old token is not let in
+    Then Ann's phone is cut off
+    And a phone of Ann's with her old token is not let in
 
   Scenario: Nothing is published for who is not connected
     Given Bob is viewer of the thermostat

@@ -115,6 +115,11 @@ def is_refused(scene: Scene, who: str) -> None:
     assert scene.phones[who].heard.empty()
 
 
+@then(says("{who:w}'s phone is cut off"))
+def is_cut_off(scene: Scene, who: str) -> None:
+    assert scene.phones[who].gone.wait(WAIT_S)
+
+
 @then(parsers.re(r"a phone of Ann's with (?P<what>.+ token|no token|Bob's token) is not let in"))
 def is_not_let_in(scene: Scene, what: str) -> None:
     ann = scene.person("Ann")
