@@ -1,5 +1,6 @@
 """Many at once: one owner, one outcome, one effect, versions without a gap."""
 
+import os
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -7,9 +8,11 @@ from functools import partial
 from threading import Barrier, Event, RLock
 from typing import Any
 
+import boto3
 import moto.dynamodb.models as moto_dynamodb
 import pytest
 
+from backend.handlers import presence
 from backend.services.rooms import RoomBook
 from tests.integration.backend.world import Person, Reply, World
 
@@ -112,3 +115,47 @@ def test_many_writers_of_one_item_leave_no_gap(world: World) -> None:
     assert [reply.status for reply in replies] == [200] * MANY
     assert sorted(reply.json["version"] for reply in replies) == list(range(1, MANY + 1))
     assert ann("GET", "/v1/items/notes?since=0").json["next_since"] == MANY
+
+
+def test_whoever_is_last_to_describe_a_device_it_is_found_by_what_it_says(world: World) -> None:
+    ann, admin = world.person("ann"), world.person("root", groups="[admin]")
+    thing = world.device(ann)
+    values = [f"{thing}-{number}" for number in range(12)]
+
+    def describe(value: str) -> Reply:
+        return ann("PATCH", f"/v1/devices/{thing}", {"attributes": {"site": value}}, if_match="*")
+
+    def report(number: int) -> Reply:
+        presence.handler({"thing": thing, "firmware": values[number], "at_s": 1, "version": number + 1}, None)
+        return ann("GET", f"/v1/devices/{thing}")
+
+    replies = at_once([*(partial(describe, value) for value in values), *(partial(report, each) for each in range(6))])
+    assert {reply.status for reply in replies} <= {200, 409, 503}
+    shown = ann("GET", f"/v1/devices/{thing}").json
+    assert shown["firmware"] == values[5]
+
+    def found(asked: str) -> bool:
+        items = admin("GET", f"/v1/fleet/devices?{asked}").json["items"]
+        return thing in {each["thing"] for each in items}
+
+    assert [value for value in values if found(f"attribute=site={value}")] == [shown["attributes"]["site"]]
+    assert [value for value in values if found(f"firmware={value}")] == [values[5]]
+    terms = boto3.client("dynamodb").scan(TableName=os.environ["SEARCH_TABLE"])["Items"]
+    assert sum(term["thing"]["S"] == thing for term in terms) == 2
+
+
+def test_a_device_is_handed_over_to_one_of_many_who_accept_at_once(world: World) -> None:
+    ann = world.person("ann")
+    thing = world.device(ann)
+    heirs = [world.person(f"heir-{number}") for number in range(8)]
+    codes = [ann("POST", "/v1/invitations", {"thing": thing, "role": "owner"}).json["code"] for _ in heirs]
+    calls = [
+        partial(heir, "POST", "/v1/invitations/accept", {"code": code}) for heir, code in zip(heirs, codes, strict=True)
+    ]
+    replies = at_once([*calls, partial(ann, "POST", f"/v1/devices/{thing}/release")])
+    assert {reply.status for reply in replies} <= {200, 204, 404, 409, 503}
+    owners = [heir for heir in heirs if heir("GET", f"/v1/devices/{thing}").status == 200]
+    done = [reply for reply in replies if reply.status in {200, 204}]
+    assert len(done) == 1, [reply.status for reply in replies]
+    assert len(owners) == (done[0].status == 200)
+    assert ann("GET", f"/v1/devices/{thing}").status == 404
