@@ -17,6 +17,7 @@ Corrections, each held by a contract test that fails when moto changes (DynamoDB
 """
 
 import asyncio
+import contextlib
 import functools
 import importlib
 import json
@@ -164,8 +165,8 @@ class Moto:
         def send(function_arn: str, event: dict[str, Any]) -> None:
             loop.call_soon_threadsafe(self._s3_callback, function_arn, event)
 
-        port = aws_s3.Port(send=send, admits=self._s3_admits, now=moto_time.unix_time)
-        await self._run(_correct_s3, port)
+        s3 = await self._run(_s3_correction)
+        s3.port = aws_s3.Port(send=send, admits=self._s3_admits, now=moto_time.unix_time)
         await self._run(_correct_iam)
 
     async def warm_up(self) -> None:
@@ -378,10 +379,6 @@ def _s3_correction() -> aws_s3.Correction:
     return aws_s3.Correction(models, notifications, exceptions.S3ClientError)
 
 
-def _correct_s3(port: aws_s3.Port) -> None:
-    _s3_correction().port = port
-
-
 @functools.cache
 def _correct_iam() -> None:
     from moto.iam.models import IAMBackend
@@ -397,9 +394,8 @@ def _correct_iam() -> None:
 
 def _of_the_newest_version(policy: str) -> str:
     """Return a policy whose version moto lets pass; what is none stays as it is, for moto to refuse."""
-    try:
+    with contextlib.suppress(ValueError):
         document = json.loads(policy)
-    except ValueError:
-        return policy
-    older = isinstance(document, dict) and document.get("Version", "2008-10-17") == "2008-10-17"
-    return json.dumps({**document, "Version": "2012-10-17"}) if older else policy
+        if isinstance(document, dict) and document.get("Version", "2008-10-17") == "2008-10-17":
+            return json.dumps({**document, "Version": "2012-10-17"})
+    return policy
