@@ -95,12 +95,15 @@ class Sharing:
         self._trail = trail
 
     def invite(self, caller: Caller, offer: Offer) -> Invited:
-        """Offer a role on a device or room.
+        """Offer a role on a device or room, in its owner's name; the trail says who did it.
 
         Raises:
+            ConflictError: nobody owns it, so that there is nothing to offer.
             TooManyError: too many offers of it are open.
         """
-        self._manage(caller, offer.subject)
+        owner = self._manage(caller, offer.subject)
+        if owner is None:
+            raise ConflictError("Nobody owns it: it must be claimed first.")
         if offer.role is Role.OWNER and not offer.subject.startswith("device#"):
             raise invalid("role", "of owner can be offered for a device only")
         now = self._clock.now()
@@ -111,7 +114,7 @@ class Sharing:
             id=invitation_id(code),
             subject=offer.subject,
             role=offer.role,
-            inviter=caller.user,
+            inviter=owner,
             created_at=now,
             expires_at=now + offer.lifetime,
             email=offer.email.strip().casefold() if offer.email else None,
@@ -304,14 +307,14 @@ class Sharing:
         except ConflictError:
             raise NotFoundError(NO_INVITATION) from None
 
-    def _manage(self, caller: Caller, subject: str) -> None:
-        self._require(caller, subject, Action.MANAGE)
+    def _manage(self, caller: Caller, subject: str) -> str | None:
+        return self._owner(caller, subject, Action.MANAGE)
 
     def _see(self, caller: Caller, subject: str) -> None:
-        self._require(caller, subject, Action.SEE)
+        self._owner(caller, subject, Action.SEE)
 
-    def _require(self, caller: Caller, subject: str, action: Action) -> None:
+    def _owner(self, caller: Caller, subject: str, action: Action) -> str | None:
+        """Return whose it is, if the caller may do this to it."""
         if subject == device_subject(name_of(subject)):
-            self._access.device(caller, name_of(subject), action)
-        else:
-            self._access.room(caller, name_of(subject), action)
+            return self._access.device(caller, name_of(subject), action).device.owner
+        return self._access.room(caller, name_of(subject), action).room.owner

@@ -140,6 +140,19 @@ def test_an_admin_may_do_what_the_owner_may_and_it_is_written_down(world: World,
     assert trail[0]["address"] == "192.0.2.1"
 
 
+def test_what_an_admin_offers_in_the_owners_name_can_be_accepted(world: World, ann: Person, bob: Person) -> None:
+    admin = world.person("root", groups="[admin]")
+    thing = world.device(ann)
+    room = ann("POST", "/v1/rooms", {"name": "Shared"}).json["id"]
+    for subject in ({"thing": thing}, {"room": room}):
+        code = admin("POST", "/v1/invitations", {**subject, "role": "viewer"}).json["code"]
+        assert bob("POST", "/v1/invitations/accept", {"code": code}).status == 200
+    invited = next(e for e in ann("GET", f"/v1/devices/{thing}/audit").json["items"] if e["what"] == "invited")
+    assert invited["actor"] == admin.user
+    nobodys = admin("POST", "/v1/invitations", {"thing": world.device(), "role": "viewer"})
+    assert (nobodys.status, nobodys.json["type"]) == (409, "urn:fieldline:problem:conflict")
+
+
 def test_a_released_device_is_nobodys_and_its_past_is_hidden(world: World, ann: Person, bob: Person) -> None:
     thing = world.device(ann)
     share(ann, bob, "viewer", thing=thing)
