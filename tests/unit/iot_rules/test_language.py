@@ -36,7 +36,7 @@ from infra.local.iot.rules.templates import compile_template
         ("SELECT a FROM t", "              ^", "Unexpected 't'; expected a string"),
         ("SELECT a FROM 't' WHERE", "                       ^", "Unexpected the end; expected an expression"),
         ("SELECT a,\n  nosuch(b)", "  ^", "Unknown function nosuch()"),
-        ("SELECT abs(1, 2) AS x", "       ^", "abs() takes 1 arguments, not 2"),
+        ("SELECT abs(1, 2) AS x", "       ^", "abs() takes 1 argument, not 2"),
         ("SELECT a /* comment */", "         ^", "AWS IoT SQL has no comments"),
         ("SELECT a FROM 't' WHERE a = 1 -- comment", "                              ^", "AWS IoT SQL has no comments"),
         ("SELECT a.1", "         ^", "Unexpected"),

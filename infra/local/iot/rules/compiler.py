@@ -182,7 +182,10 @@ class Compiler:
         least, most = function.arity
         if not least <= len(node.arguments) <= most:
             expected = str(least) if least == most else f"{least} to {most}"
-            raise self._refuse(f"{function.name}() takes {expected} arguments, not {len(node.arguments)}", node.at)
+            raise self._refuse(
+                f"{function.name}() takes {expected} argument{'s' * (expected != '1')}, not {len(node.arguments)}",
+                node.at,
+            )
         if function.since_2016 and self.version == V1:
             raise self._refuse(f"{function.name}() needs SQL version 2016-03-23 or later", node.at)
         if function.external and not self._external:
