@@ -184,10 +184,7 @@ class Moto:
         self._thread.shutdown(wait=True, cancel_futures=True)
 
     def on_s3_event(self, callback: S3Callback, admits: Callable[[str, str], bool]) -> None:
-        """Send S3's events for Lambda functions to ``callback``; before ``start``.
-
-        ``admits`` is asked, in moto's thread, whether a function's policy lets S3 call it for a bucket.
-        """
+        """Send S3's events to ``callback``; ``admits`` says, in moto's thread, whether a function takes a bucket's."""
         self._s3_callback, self._s3_admits = callback, admits
 
     async def handle(self, request: Request) -> Response:
