@@ -497,6 +497,11 @@ def test_what_is_no_request_is_refused_and_changes_nothing(served):
     assert ask("GET", "/things?maxResults=x") == invalid
     assert ask("GET", "/things?maxResults=251") == invalid
     assert ask("POST", "/certificates", b"{}") == invalid
+    assert ask("PATCH", "/things/lamp", b'{"attributePayload": {"attributes": null}}') == (
+        404,
+        "ResourceNotFoundException",
+    )
+    assert ask("POST", "/things/lamp", b"[" * 100_000) == invalid
     assert ask("POST", "/things/lamp", b" " * 2**21) == (413, "RequestEntityTooLargeException")
     assert ask("GET", "/nothing/of/the/kind") == (501, "NotImplementedException")
     assert not served.registry.state.things

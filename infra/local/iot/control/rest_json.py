@@ -120,12 +120,19 @@ def _members(shape: StructureShape, request: Request, labels: Mapping[str, str])
 
 def _load_body(request: Request) -> dict[str, Any]:
     try:
-        body = request.json()
-    except ValueError as error:
+        body = _without_nulls(request.json())
+    except (ValueError, RecursionError) as error:
         raise InvalidError("The request body is not JSON.") from error
     if not isinstance(body, dict):
         raise InvalidError("The request body is not an object.")
     return body
+
+
+def _without_nulls(value: Any) -> Any:
+    """Return a document whose null members are not there: JSON's way to leave a member out."""
+    if isinstance(value, dict):
+        return {name: _without_nulls(one) for name, one in value.items() if one is not None}
+    return [_without_nulls(one) for one in value] if isinstance(value, list) else value
 
 
 def _typed(shape: Shape, text: str | None) -> Any:
