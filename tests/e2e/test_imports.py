@@ -15,6 +15,8 @@ from tests.e2e.test_permissions import without
 
 pytestmark = pytest.mark.e2e
 WAIT_S = 60.0
+SPARED_S = 30
+"""What the function leaves of an invocation when it hands over to the next."""
 SECRET = "a-secret-on-a-label"
 
 
@@ -77,3 +79,23 @@ def test_a_failure_is_tried_again_and_goes_on_where_it_stopped(world: World) -> 
         assert report(world, "devices/later.csv")["imported"] == 20
     finally:
         clock.move(timedelta(seconds=-90))
+
+
+def test_it_goes_on_in_invocation_after_invocation_when_time_runs_out(world: World) -> None:
+    """Give it a second an invocation, which is what its time-out is longer than what it spares."""
+    lambda_: Any = world.operator.client("lambda")
+    name = f"fieldline-{world.cloud.settings.stage}-imports"
+    rows = "".join(f"e2e-5-{number},thermostat,{SECRET}\n" for number in range(1_500))
+    lambda_.update_function_configuration(FunctionName=name, Timeout=SPARED_S + 1)
+    try:
+        drop(world, "devices/long.csv", b"thing,type,secret\n" + rows.encode())
+        found = report(world, "devices/long.csv")
+    finally:
+        lambda_.update_function_configuration(FunctionName=name, Timeout=900)
+    assert (found["imported"], found["unchanged"], found["bad"]) == (1_500, 0, 0)
+    state: Any = world.operator.client("dynamodb").get_item(
+        TableName=world.outputs["ImportsTableName"],
+        Key={"file": {"S": f"{world.outputs['ImportsBucketName']}/devices/long.csv"}},
+    )["Item"]
+    checkpoints = int(state["revision"]["N"])
+    assert checkpoints > 1_500 // 500 + 3, "it took one invocation: give it more rows"
