@@ -48,7 +48,7 @@ def templates(draw):
         place = template
         for key in way:
             place = place[key]
-        place[last] = draw(ANYTHING)
+        place[last] = copy.deepcopy(draw(ANYTHING))  # what is sampled is one object, and the next change goes into it
     return template
 
 

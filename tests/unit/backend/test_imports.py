@@ -285,7 +285,7 @@ def test_what_nobody_reads_is_left_alone(works: Works) -> None:
 
 def test_memory_stays_bounded_however_long_the_file_is(works: Works, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service, "ROWS_PER_STEP", 500)
-    lines = (f"app-{number},thermostat,{SECRET}\n".encode() for number in range(20_000))
+    lines = (f"app-{number},thermostat,{SECRET}\n".encode() for number in range(ROWS))
     pieces = itertools.chain([b"thing,type,secret\n"], lines)
     monkeypatch.setattr(works.files, "read", lambda _file, offset: pieces if offset else iter([b"thing,type,secret\n"]))
     monkeypatch.setattr(works.files, "write", lambda *_: None)
@@ -295,5 +295,5 @@ def test_memory_stays_bounded_however_long_the_file_is(works: Works, monkeypatch
     assert works.imports.run(file, always)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert works.progress.rows["b/devices/long.csv"].bad == 20_000
+    assert works.progress.rows["b/devices/long.csv"].bad == ROWS
     assert peak < 1_500_000
