@@ -159,7 +159,8 @@ def _values(where: str, before: Document, after: Document, *, sent: bool) -> Ite
         lost = old - new if old else {"any text"}
         yield from (f"{where} no longer knows {value}" for value in sorted(lost))
     elif not sent and old:
-        yield from (f"{where} no longer knows {value}" for value in sorted(old - new))
+        gained = new - old if new else {"any text"}
+        yield from (f"{where} may now be {value}" for value in sorted(gained))
 
 
 def _bounds(where: str, before: Document, after: Document) -> Iterator[str]:

@@ -69,9 +69,15 @@ class ShadowTopics:
         return f"{self.prefix}/update/documents"
 
     @property
+    def deleted(self) -> str:
+        """Return where it is said that there is no such shadow any more."""
+        return f"{self.prefix}/delete/accepted"
+
+    @property
     def heard(self) -> tuple[str, ...]:
         """Return all that a device listens to."""
-        return self.fetched, f"{self.prefix}/get/rejected", self.changed, f"{self.prefix}/update/rejected"
+        refusals = (f"{self.prefix}/get/rejected", f"{self.prefix}/update/rejected")
+        return self.fetched, self.changed, self.deleted, *refusals
 
 
 def matches(topic_filter: str, topic: str) -> bool:

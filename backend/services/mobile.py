@@ -210,7 +210,9 @@ def _assigned(payload: Mapping[str, Any]) -> set[str]:
     """Return the attributes that a payload updates."""
     expression = payload.get("UpdateExpression")
     return (
-        find_assigned(expression, _object(payload, NAMES, {})) if expression else {*payload.get("AttributeUpdates", {})}
+        find_assigned(expression, _object(payload, NAMES, {}))
+        if expression
+        else {*(payload.get("AttributeUpdates") or {})}
     )
 
 

@@ -24,6 +24,8 @@ from device_client.topics import Topics
 _LOGGER = logging.getLogger(__name__)
 MAX_WAITING = 100
 """Commands taken and not begun; AWS IoT has at most 100 unacknowledged on a connection anyway."""
+NEVER_MS = 2**62
+"""Of a command that names no end: later than any clock, and within what SQLite holds."""
 MAX_REASON = 256
 """Characters of a reason that the backend takes."""
 
@@ -61,10 +63,12 @@ class Commands:
     async def start(self) -> None:
         """Say what became of what an earlier run left open, and begin to listen."""
         for entry in self._journal.open():
-            if entry.answer is None:
+            if entry.answer is not None:
+                self._say(entry, entry.answer)
+            elif entry.begun:
                 self._end(entry, *self._fate_of(entry))
             else:
-                self._say(entry, entry.answer)
+                self._admit(entry)
         self._worker = asyncio.create_task(self._work_for_ever())
         with contextlib.suppress(NotConnectedError):  # the wish stands: it is made known at each connection
             await self._connection.subscribe(self._topics.command_requests, self._on_request)
@@ -87,19 +91,26 @@ class Commands:
         try:
             document = json.loads(payload)
             command, parameters = str(document["id"]), dict(document.get("parameters") or {})
-            expires_at_ms = int(document.get("expires_at_ms", 2**63))
+            expires_at_ms = min(int(document.get("expires_at_ms", NEVER_MS)), NEVER_MS)
         except (ValueError, TypeError, KeyError) as error:
             _LOGGER.warning("%s: not a command: %s", topic, error)
             return
-        entry = Entry(id=command, name=name, parameters=parameters, answer=None)
+        entry = Entry(id=command, name=name, parameters=parameters, expires_at_ms=expires_at_ms)
         if self._wanted.full():
             _LOGGER.warning("command %s waits with the service: %d are waiting here", command, MAX_WAITING)
-        elif not self._journal.take(command, name, parameters):
+        elif self._journal.take(entry):
+            self._admit(entry)
+        else:
             self._answer_again(self._journal.find(command) or entry)
-        elif self._clock.wall_ms() >= expires_at_ms:
+
+    def _admit(self, entry: Entry) -> None:
+        """Let a command wait for its turn, unless it cannot be done any more, or at all."""
+        if self._clock.wall_ms() >= entry.expires_at_ms:
             self._end(entry, "REJECTED", None, "it came after its time")
-        elif name not in self._actions:
+        elif entry.name not in self._actions:
             self._end(entry, "REJECTED", None, "this device knows no such command")
+        elif self._wanted.full():  # left from an earlier run: its turn comes with the next start, or when sent again
+            _LOGGER.warning("command %s waits: %d are in front of it", entry.id, MAX_WAITING)
         else:
             self._say(entry, _answer(entry, "ACKED"))
             self._wanted.put_nowait(entry)
@@ -111,14 +122,23 @@ class Commands:
         while True:
             entry = await self._wanted.get()
             try:
-                result = await self._actions[entry.name](entry.parameters)
-            except CannotError as error:
-                self._end(entry, "REJECTED", None, str(error))
-            except Exception as error:
-                _LOGGER.exception("command %s (%s) failed", entry.id, entry.name)
-                self._end(entry, "FAILED", None, f"{type(error).__name__}: {error}")
-            else:
-                self._end(entry, "SUCCEEDED", result)
+                self._journal.begin(entry.id)
+                self._end(entry, *await self._carried_out(entry))
+            except (
+                Exception
+            ):  # a full disk, say: the next command may fare better, and the next start tells of this one
+                _LOGGER.exception("command %s (%s) could not be written down", entry.id, entry.name)
+
+    async def _carried_out(self, entry: Entry) -> tuple[str, Any, str]:
+        try:
+            result = await self._actions[entry.name](entry.parameters)
+            json.dumps(result, allow_nan=False)  # what cannot be told did not succeed
+        except CannotError as error:
+            return "REJECTED", None, str(error)
+        except Exception as error:
+            _LOGGER.exception("command %s (%s) failed", entry.id, entry.name)
+            return "FAILED", None, f"{type(error).__name__}: {error}"
+        return "SUCCEEDED", result, ""
 
     def _end(self, entry: Entry, state: str, result: Any = None, reason: str = "") -> None:
         answer = _answer(entry, state, result, reason)

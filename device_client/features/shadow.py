@@ -78,6 +78,7 @@ class Shadow:
                 _LOGGER.warning("%s: not a shadow document: %s", topic, error)
 
     def _fetch(self) -> None:
+        self._version = 0  # what was known may have been deleted meanwhile, and its versions begun anew
         self._hear(self._topics.get, b"")
 
     async def _take(self, topic: str, payload: bytes) -> None:
@@ -88,16 +89,20 @@ class Shadow:
         if topic == self._topics.fetched:
             self._take_state(document)
         elif topic == self._topics.changed:
-            if int(document["current"]["version"]) <= self._version:
-                return
             self._take_state(document["current"])
-        elif document.get("code") != _NO_SHADOW:
+        elif topic == self._topics.deleted or document.get("code") == _NO_SHADOW:
+            self._version = 0
+            self._take_state({"state": {}, "version": 0})
+        else:
             _LOGGER.warning("%s: %s", topic, document.get("message"))
             return
         await self._tell()
 
     def _take_state(self, document: Mapping[str, Any]) -> None:
-        state, self._version = document["state"], int(document["version"])
+        state, version = document["state"], int(document["version"])
+        if version < self._version:
+            return
+        self._version = version
         self._reported = state.get("reported", {})
         self._follower.apply(state.get("desired", {}))
 

@@ -16,7 +16,7 @@ KEPT = 1_000
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS command (
     number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL, parameters TEXT NOT NULL,
-    answer TEXT, told INTEGER NOT NULL DEFAULT 0
+    expires_at_ms INTEGER NOT NULL, begun INTEGER NOT NULL DEFAULT 0, answer TEXT, told INTEGER NOT NULL DEFAULT 0
 );
 """
 
@@ -28,8 +28,11 @@ class Entry:
     id: str
     name: str
     parameters: Mapping[str, Any]
-    answer: Mapping[str, Any] | None
-    """The last word on it, as sent; None while it is being carried out."""
+    expires_at_ms: int
+    """Epoch milliseconds; after it, it is not to be begun."""
+    begun: bool = False
+    answer: Mapping[str, Any] | None = None
+    """The last word on it, as sent; None while it waits or is being carried out."""
 
 
 class Journal:
@@ -41,18 +44,22 @@ class Journal:
         self._db.execute("PRAGMA synchronous=FULL")  # a command done twice may be a door opened twice
         self._db.executescript(_SCHEMA)
 
-    def take(self, command: str, name: str, parameters: Mapping[str, Any]) -> bool:
-        """Write a command down before it is carried out; False if it was taken before."""
-        wanted = (command, name, json.dumps(parameters))
+    def take(self, entry: Entry) -> bool:
+        """Write a command down before anything is done about it; False if it was taken before."""
+        wanted = (entry.id, entry.name, json.dumps(entry.parameters), entry.expires_at_ms)
         self._db.execute("BEGIN")
         with self._db:
             added = self._db.execute(
-                "INSERT OR IGNORE INTO command (id, name, parameters) VALUES (?, ?, ?)", wanted
+                "INSERT OR IGNORE INTO command (id, name, parameters, expires_at_ms) VALUES (?, ?, ?, ?)", wanted
             ).rowcount
             self._db.execute(
                 "DELETE FROM command WHERE told AND number <= (SELECT max(number) FROM command) - ?", (KEPT,)
             )
         return bool(added)
+
+    def begin(self, command: str) -> None:
+        """Note that a command is now being carried out: whatever happens, it is not begun again."""
+        self._db.execute("UPDATE command SET begun = 1 WHERE id = ?", (command,))
 
     def finish(self, command: str, answer: Mapping[str, Any]) -> None:
         """Write down the last word on a command."""
@@ -72,12 +79,20 @@ class Journal:
 
     def _entries(self, condition: str, *values: str) -> list[Entry]:
         rows = self._db.execute(
-            f"SELECT id, name, parameters, answer FROM command WHERE {condition} ORDER BY number",  # noqa: S608 - constants of this module
+            "SELECT id, name, parameters, expires_at_ms, begun, answer FROM command "  # noqa: S608 - constants of this module
+            f"WHERE {condition} ORDER BY number",
             values,
         )
         return [
-            Entry(id=row[0], name=row[1], parameters=json.loads(row[2]), answer=json.loads(row[3]) if row[3] else None)
-            for row in rows
+            Entry(
+                id=command,
+                name=name,
+                parameters=json.loads(parameters),
+                expires_at_ms=expires_at_ms,
+                begun=bool(begun),
+                answer=json.loads(answer) if answer else None,
+            )
+            for command, name, parameters, expires_at_ms, begun, answer in rows
         ]
 
     def close(self) -> None:

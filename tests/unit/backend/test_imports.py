@@ -21,6 +21,8 @@ from backend.services.registry import DeviceRows, Registry
 from tests.unit.backend.fakes import CountingDice, FakeDevices, ManualClock, RecordingLog
 
 SECRET = "a-secret-on-a-label"
+ROWS = 5_000
+"""Enough that what is kept of each would show."""
 GOOD = f"""thing,type,secret,secret_hash,expires_at,attribute.site,attribute.Floor
 t-1,thermostat,{SECRET},,2027-01-01T00:00:00Z,Oslo,2
 t-2,thermostat,,{hash_secret("t-2", SECRET)},,,

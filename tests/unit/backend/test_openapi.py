@@ -53,9 +53,12 @@ BREAKING: dict[str, Any] = {
     "GET /v1/devices/{thing} answer.name is of another type": lambda d: _schema(d, "Device")["properties"].update(
         name={"type": ["string", "null"]}
     ),
-    "GET /v1/devices/{thing} answer.role no longer knows viewer": lambda d: _schema(d, "Device")["properties"]["role"][
+    "GET /v1/devices/{thing} answer.role may now be guest": lambda d: _schema(d, "Device")["properties"]["role"][
         "enum"
-    ].remove("viewer"),
+    ].append("guest"),
+    "GET /v1/devices/{thing} answer.role may now be any text": lambda d: _schema(d, "Device")["properties"]["role"].pop(
+        "enum"
+    ),
     "POST /v1/devices/claim body.colour is wanted": lambda d: (
         _schema(d, "Claim")["properties"].update(colour={"type": "string"}),
         _schema(d, "Claim")["required"].append("colour"),
@@ -87,6 +90,7 @@ HARMLESS: dict[str, Any] = {
     "a route more": lambda d: d["paths"].update({"/v1/new": d["paths"]["/v1/me"]}),
     "a field more in an answer": lambda d: _schema(d, "Device")["properties"].update(colour={"type": "string"}),
     "a field more that may be sent": lambda d: _schema(d, "Claim")["properties"].update(colour={"type": "string"}),
+    "a value less in an answer": lambda d: _schema(d, "Device")["properties"]["role"]["enum"].remove("viewer"),
     "a wider bound": lambda d: _schema(d, "RoomName")["properties"]["name"].update(maxLength=1_000),
     "a value more that may be sent": lambda d: _schema(d, "RoleChange")["properties"]["role"]["enum"].append("guest"),
     "a parameter more": lambda d: _operation(d, "/v1/rooms", "get")["parameters"].append(

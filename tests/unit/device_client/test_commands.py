@@ -41,11 +41,12 @@ class Bench:
             self.done.append("began")
             await self.hang.wait()
 
+        self.actions = {"blink": blink, "jam": jam, "refuse": refuse, "hang": hang, "restart": hang}
         self.commands = Commands(
             topics=Topics(stage="dev", thing="t-1"),
             connection=self.connection,
             journal=self.journal,
-            actions={"blink": blink, "jam": jam, "refuse": refuse, "hang": hang, "restart": hang},
+            actions=self.actions,
             clock=self.clock,
             dice=random.Random(1),
         )
@@ -141,17 +142,59 @@ async def test_an_answer_goes_out_once_there_is_a_connection(tmp_path):
         assert bench.journal.open() == []
 
 
-async def test_a_power_cut_in_the_middle_is_told_at_the_next_start(tmp_path):
+async def test_a_result_that_cannot_be_told_is_a_failure_and_stops_nothing(tmp_path):
+    bench = Bench(tmp_path)
+    for name, result in (("count", {1, 2}), ("divide", float("nan"))):
+
+        async def act(_parameters, result=result):
+            return result
+
+        bench.actions[name] = act
+    async with running(bench):
+        bench.told("count", "c1")
+        bench.told("divide", "c2")
+        bench.told("blink", "c3")
+        await settle()
+        assert [bench.states(command)[-1] for command in ("c1", "c2", "c3")] == ["FAILED", "FAILED", "SUCCEEDED"]
+
+
+async def test_a_disk_that_fails_once_does_not_end_the_work(tmp_path, monkeypatch):
+    async with running(Bench(tmp_path)) as bench:
+        with monkeypatch.context() as patch:
+            patch.setattr(bench.journal, "begin", lambda _command: 1 / 0)
+            bench.told("blink", "c1")
+            await settle()
+        bench.told("blink", "c2")
+        await settle()
+        assert bench.states("c2")[-1] == "SUCCEEDED"
+
+
+async def test_what_was_not_begun_is_done_after_the_next_start_while_it_is_in_time(tmp_path):
     bench = Bench(tmp_path)
     async with running(bench):
         bench.told("hang", "c1")
-        bench.told("restart", "c2")
+        await settle()
+        bench.told("blink", "c2", {"seconds": 4})
+        bench.told("blink", "c3", expires_at_ms=bench.clock.wall_ms() + 1)
+        await settle()
+    again = Bench(tmp_path)
+    again.clock.now_s += 1
+    async with running(again):
+        await settle()
+        assert again.done == [{"seconds": 4}]
+        assert [again.states(command)[-1] for command in ("c1", "c2", "c3")] == ["FAILED", "SUCCEEDED", "REJECTED"]
+
+
+@pytest.mark.parametrize(("name", "state"), [("hang", "FAILED"), ("restart", "SUCCEEDED")])
+async def test_a_power_cut_in_the_middle_is_told_at_the_next_start(tmp_path, name, state):
+    bench = Bench(tmp_path)
+    async with running(bench):
+        bench.told(name, "c1")
         await settle()
         assert bench.done == ["began"]
     async with running(Bench(tmp_path)) as again:
         await settle()
-        assert again.states("c1") == ["FAILED"]
-        assert again.states("c2") == ["SUCCEEDED"]
-        again.told("hang", "c1")
+        assert again.states("c1") == [state]
+        again.told(name, "c1")
         await settle()
         assert again.done == []

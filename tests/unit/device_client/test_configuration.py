@@ -83,6 +83,7 @@ async def test_an_older_document_changes_nothing(tmp_path):
     async with running(Bench(tmp_path)) as bench:
         await bench.change(5, {"target_c": 18})
         await bench.change(4, {"target_c": 30})
+        await bench.hear("get/accepted", {"version": 4, "state": {"desired": {"target_c": 30}}})
         assert bench.room.setpoint_c == 18.0
 
 
@@ -119,11 +120,15 @@ async def test_rubbish_stops_nothing(tmp_path, what, payload):
         assert bench.room.setpoint_c == 17.0
 
 
-async def test_a_device_that_has_no_shadow_yet_makes_one_with_its_first_report(tmp_path):
+@pytest.mark.parametrize("gone", ["get/rejected", "delete/accepted"])
+async def test_settings_go_with_their_shadow_and_versions_begin_anew(tmp_path, gone):
     async with running(Bench(tmp_path)) as bench:
-        bench.configuration.apply({"mode": "off"})
-        await bench.hear("get/rejected", {"code": 404, "message": "No shadow exists with name: config"})
-        assert bench.reported() == [{"mode": "off"}]
+        await bench.change(7, {"target_c": 18, "mode": "eco"})
+        await bench.hear(gone, {"code": 404, "message": "No shadow exists with name: config", "version": 8})
+        assert (bench.room.setpoint_c, bench.room.mode, bench.store.load()) == (21.0, "heat", {})
+        assert bench.reported() == [{"target_c": 18, "mode": "eco"}]
+        await bench.change(1, {"target_c": 16})
+        assert bench.room.setpoint_c == 16.0
 
 
 async def test_the_pace_of_telemetry_changes_at_once_even_out_of_a_long_sleep(tmp_path):
