@@ -286,7 +286,7 @@ def main() -> None:
         if wanted in (name, "--help"):
             module, _, function = target.partition(":")
             app.command(name)(getattr(import_module(module), function))
-    app()
+    app(prog_name="scripts/cloud")
 
 
 if __name__ == "__main__":

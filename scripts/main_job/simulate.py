@@ -94,4 +94,4 @@ def _count(fleet: Fleet) -> None:
 
 
 if __name__ == "__main__":
-    app()
+    app(prog_name="scripts/simulate")
