@@ -5,6 +5,9 @@ import json
 from datetime import timedelta
 from typing import Any
 
+import pytest
+from botocore.exceptions import ClientError
+
 from tests.integration.functions.stage import Stage, until
 
 TABLE = "arn:aws:dynamodb:us-east-1:123456789012:table/t"
@@ -206,3 +209,33 @@ async def test_a_disabled_mapping_keeps_its_place_and_filters_drop(tmp_path):
         assert stage.batches() == [[1, 2]]
         await stage.call("delete_event_source_mapping", UUID=made["UUID"])
         assert (await stage.call("list_event_source_mappings"))["EventSourceMappings"] == []
+
+
+@pytest.mark.parametrize("meanwhile", ["delete", "update"])
+async def test_an_update_that_waited_for_iam_does_not_undo_what_came_meanwhile(tmp_path, meanwhile):
+    asked, may_go_on = asyncio.Event(), asyncio.Event()
+    may_go_on.set()
+
+    async def allows(*_question) -> bool:
+        waits = not may_go_on.is_set() and not asked.is_set()  # the first question alone
+        asked.set()
+        if waits:
+            await may_go_on.wait()
+        return True
+
+    async with StreamStage(tmp_path, allows=allows) as stage:
+        source_id = (await stage.prepare())["UUID"]
+        asked.clear()
+        may_go_on.clear()
+        late = asyncio.create_task(stage.call("update_event_source_mapping", UUID=source_id, BatchSize=7))
+        await asked.wait()
+        if meanwhile == "delete":
+            await stage.call("delete_event_source_mapping", UUID=source_id)
+        else:
+            await stage.call("update_event_source_mapping", UUID=source_id, BatchSize=9)
+        may_go_on.set()
+        error = "ResourceNotFoundException" if meanwhile == "delete" else "ResourceInUseException"
+        with pytest.raises(ClientError, match=error):
+            await late
+        left = (await stage.call("list_event_source_mappings"))["EventSourceMappings"]
+        assert [each["BatchSize"] for each in left] == ([] if meanwhile == "delete" else [9])

@@ -92,10 +92,6 @@ class Readers:
         if source_arn.count(":") < 5 or source_arn.split(":")[2] not in _NEEDS:
             raise invalid(f"Event source {source_arn} is not carried by the local cloud")
         target = self._catalog.resolve(given.get("FunctionName", ""))
-        if any(
-            each.source_arn == source_arn and each.function_arn == target.invoked_arn for each in self._sources.values()
-        ):
-            raise LambdaError("ResourceConflictException", "An event source mapping with these already exists", 409)
         empty = EventSource(
             id=self._new_id(),
             source_arn=source_arn,
@@ -106,20 +102,30 @@ class Readers:
         )
         source = changed(empty, given)
         await self._check(source, target)
+        if any(
+            each.source_arn == source_arn and each.function_arn == target.invoked_arn for each in self._sources.values()
+        ):
+            raise LambdaError("ResourceConflictException", "An event source mapping with these already exists", 409)
         self._sources[source.id] = source
         from_start = source.starting_position == "TRIM_HORIZON"
         self._begin(source, list(self._backlogs.get(source_arn, ())) if from_start else [])
         return source
 
     async def update(self, source_id: str, given: Mapping[str, Any]) -> EventSource:
-        """Change a mapping. A stream's records that wait unread are read by the new reader."""
-        source = self.get(source_id)
+        """Change a mapping. A stream's records that wait unread are read by the new reader.
+
+        Raises:
+            LambdaError: there is none, it may not be so, or it was changed or deleted while this was looked at.
+        """
+        before = source = self.get(source_id)
         if given.get("FunctionName"):
             target = self._catalog.resolve(given["FunctionName"])
             name = f"{target.configuration.name}:{target.qualifier or LATEST}"
             source = replace(source, function=name, function_arn=target.invoked_arn)
         source = changed(replace(source, last_modified=self._clock.time()), given)
         await self._check(source, self._catalog.resolve(source.function))
+        if self.get(source_id) is not before:  # somebody changed it meanwhile; one who deleted it made get raise
+            raise LambdaError("ResourceInUseException", "The event source mapping was being updated; try again", 400)
         reader = self._readers.get(source_id)
         self._end(source_id)
         self._sources[source_id] = source
