@@ -38,7 +38,10 @@ def listens(scene: Scene, who: str, key: str) -> None:
 
 
 def _wait_until_known(scene: Scene, phone: Listener) -> None:
-    """Report urgently until the phone hears of it: then its connection has been learnt of, and what follows counts."""
+    """Report urgently until the phone hears of it: then its connection has been learnt of, and what follows counts.
+
+    What was said before it has been heard too, or will not be: a barrier for what looks for absence.
+    """
     probe = scene.operator.make()
     phone.person.ask("POST", "/v1/devices/claim", {"thing": probe.thing, "secret": probe.secret})
     assert probe.connect()
@@ -46,7 +49,10 @@ def _wait_until_known(scene: Scene, phone: Listener) -> None:
 
         def heard() -> bool:
             probe.report(5.0, urgently=True)
-            return not phone.heard.empty()
+            return any(
+                document.get("thing") == probe.thing and topic.endswith("/urgent")
+                for topic, document in list(phone.heard.queue)
+            )
 
         wait_for("the phone's connection to be known", heard)
     finally:
@@ -86,7 +92,9 @@ def hears_degrees(scene: Scene, who: str, degrees: float) -> None:
 
 @then(says("{who:w}'s phone has not heard {degrees:g} degrees"))
 def has_not_heard(scene: Scene, who: str, degrees: float) -> None:
-    waiting = list(scene.phones[who].heard.queue)
+    phone = scene.phones[who]
+    _wait_until_known(scene, phone)
+    waiting = list(phone.heard.queue)
     assert not any(
         document["reading"]["metrics"]["temperature_c"] == degrees
         for topic, document in waiting
@@ -160,4 +168,13 @@ def operator_listens(scene: Scene, who: str) -> None:
 
 @then(says("nothing was published for {who:w}"))
 def nothing_was_published(scene: Scene, who: str) -> None:
-    assert scene.phones[OPERATOR].heard.empty()
+    """Wait for what was said to the other phones since, then for a word of the operator's own: it is the only one."""
+    operator = scene.phones[OPERATOR]
+    assert isinstance(operator, CredentialsListener)
+    for name, phone in scene.phones.items():
+        if name not in {OPERATOR, who}:
+            _wait_until_known(scene, phone)
+    marker = f"{operator.own_topics[:-1]}marker"
+    assert operator.publish(marker)
+    first, _ = operator.heard.get(timeout=WAIT_S)
+    assert first == marker
