@@ -52,6 +52,19 @@ async def test_events_name_the_thing_of_an_exclusive_attachment_whatever_the_cli
         assert [one.get("thingName") for one in events(broker, kind, "other")] == [None]
 
 
+async def test_events_name_the_thing_that_it_was_when_it_connected_after_its_certificate_is_taken_from_it():
+    broker = Broker()
+    broker.principals.things["c"] = Thing(name="lamp", exclusive=True)
+    client = await broker.connected("c")
+    client.send(wire.subscribe("a"))
+    await client.get()
+    del broker.principals.things["c"]  # what a registry says of a certificate that is no longer ACTIVE
+    client.send(wire.unsubscribe("a"), wire.disconnect())
+    await client.end()
+    for kind in ("connected", "subscribed", "unsubscribed", "disconnected"):
+        assert [one.get("thingName") for one in events(broker, kind)] == ["lamp"]
+
+
 async def test_version_numbers_rise_and_begin_anew_after_an_hour_away():
     broker = Broker()
     for _ in range(3):

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from infra.local.iot.message import NO_PROPERTIES, Message, Principal
+from infra.local.iot.message import NO_PROPERTIES, Message, Principal, Thing
 from infra.local.iot.mqtt import codec, frames, lifecycle
 from infra.local.iot.mqtt.authorization import Grants
 from infra.local.iot.mqtt.codec import Connect, PacketError, Property, Reason
@@ -48,6 +48,8 @@ class Connection:
         self.may_receive: Callable[[str], bool] = lambda _: False
         """Judges iot:Receive; nothing before the session is taken up."""
         self.client_id = ""
+        self.thing: Thing | None = None
+        """What it was when it connected: its certificate may be taken from it before it is cut."""
         self.session_id = ""
         self.version_number = 0
         self.v5 = False

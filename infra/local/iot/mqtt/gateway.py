@@ -62,7 +62,7 @@ class Gateway:
         self.taps = list(taps)
         self.counters: Counter[str] = Counter()
         """What was dropped, by why."""
-        self.lifecycle = lifecycle.Lifecycle(self.publish, clock.time, authorizer.principals.thing)
+        self.lifecycle = lifecycle.Lifecycle(self.publish, clock.time)
         self.subscriptions = Subscriptions(self, choose)
         self.sessions = Sessions(self)
         self._names: dict[bytes, str] = {}

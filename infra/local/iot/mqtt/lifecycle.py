@@ -2,9 +2,12 @@
 
 import json
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from infra.local.iot.message import Message, Principal, Thing
+from infra.local.iot.message import Message
+
+if TYPE_CHECKING:
+    from infra.local.iot.mqtt.connection import Connection
 
 CLIENT_INITIATED = "CLIENT_INITIATED_DISCONNECT"
 AUTH_ERROR = "AUTH_ERROR"
@@ -36,16 +39,14 @@ class Lifecycle:
         self,
         publish: Callable[[Message], None],
         time: Callable[[], float],
-        find_thing: Callable[[Principal, str], Thing | None],
     ) -> None:
         self._publish = publish
-        self._find_thing = find_thing
         self._time = time
         self._versions: dict[str, _Version] = {}
 
-    def connected(self, client_id: str, principal: Principal, session_id: str, ip: str) -> int:
+    def connected(self, connection: "Connection") -> int:
         """Tell of a new connection; return its version number, which its disconnect event shares."""
-        now = self._time()
+        client_id, now = connection.client_id, self._time()
         held = self._versions.get(client_id)
         if held is None or (held.resets_at is not None and held.resets_at <= now):
             held = self._versions[client_id] = _Version()
@@ -54,54 +55,50 @@ class Lifecycle:
         held.resets_at = None
         if len(self._versions) > 20_000:
             self._forget(now)
-        self._tell("presence", "connected", client_id, principal, session_id, ipAddress=ip, versionNumber=held.number)
+        self._tell("presence", "connected", connection, ipAddress=connection.source_ip, versionNumber=held.number)
         return held.number
 
-    def disconnected(
-        self, client_id: str, principal: Principal, session_id: str, *, version: int, reason: str, expiry_s: int
-    ) -> None:
+    def disconnected(self, connection: "Connection", *, reason: str, expiry_s: int) -> None:
         """Tell of a connection's end."""
-        held = self._versions.get(client_id)
+        version = connection.version_number
+        held = self._versions.get(connection.client_id)
         if held is not None and held.number == version:
             held.resets_at = self._time() + max(RESET_AFTER_S, expiry_s)
         self._tell(
             "presence",
             "disconnected",
-            client_id,
-            principal,
-            session_id,
+            connection,
             clientInitiatedDisconnect=reason == CLIENT_INITIATED,
             disconnectReason=reason,
             versionNumber=version,
         )
 
-    def connect_failed(self, client_id: str, principal: Principal, session_id: str, ip: str) -> None:
+    def connect_failed(self, connection: "Connection") -> None:
         """Tell of a CONNECT that the policy refused, its will included."""
         failure = "AUTHORIZATION_FAILED"
-        self._tell(
-            "presence", "connect_failed", client_id, principal, session_id, ipAddress=ip, connectFailureReason=failure
-        )
+        ip = connection.source_ip
+        self._tell("presence", "connect_failed", connection, ipAddress=ip, connectFailureReason=failure)
 
-    def subscribed(self, client_id: str, principal: Principal, session_id: str, filters: Sequence[str]) -> None:
+    def subscribed(self, connection: "Connection", filters: Sequence[str]) -> None:
         """Tell which filters one SUBSCRIBE added."""
-        self._tell("subscriptions", "subscribed", client_id, principal, session_id, topics=list(filters))
+        self._tell("subscriptions", "subscribed", connection, topics=list(filters))
 
-    def unsubscribed(self, client_id: str, principal: Principal, session_id: str, filters: Sequence[str]) -> None:
+    def unsubscribed(self, connection: "Connection", filters: Sequence[str]) -> None:
         """Tell which filters one UNSUBSCRIBE took away."""
-        self._tell("subscriptions", "unsubscribed", client_id, principal, session_id, topics=list(filters))
+        self._tell("subscriptions", "unsubscribed", connection, topics=list(filters))
 
-    def _tell(self, kind: str, event: str, client_id: str, principal: Principal, session_id: str, **more: Any) -> None:
-        if "#" in client_id or "+" in client_id:
+    def _tell(self, kind: str, event: str, connection: "Connection", **more: Any) -> None:
+        client_id, principal, thing = connection.client_id, connection.principal, connection.thing
+        if principal is None or "#" in client_id or "+" in client_id:
             return
         document = {
             "clientId": client_id,
             "timestamp": int(self._time() * 1000),
             "eventType": event,
-            "sessionIdentifier": session_id,
+            "sessionIdentifier": connection.session_id,
             "principalIdentifier": principal.id,
             **more,
         }
-        thing = self._find_thing(principal, client_id)
         if thing is not None and thing.exclusive:
             document["thingName"] = thing.name
         topic = f"$aws/events/{kind}/{event}/{client_id}"

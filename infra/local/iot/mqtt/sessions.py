@@ -64,12 +64,12 @@ class Sessions:
         if connection.principal is None:
             connection.refuse(self._refused(connect))
             return
+        connection.thing = self._gateway.authorizer.principals.thing(connection.principal, connection.client_id)
         grants = self._gateway.authorizer.grants(connection.principal, connection.client_id, connection.source_ip)
         if _allowed(grants, connect):
             self._begin(connection, connect, grants)
         else:
-            told = self._gateway.lifecycle
-            told.connect_failed(connection.client_id, connection.principal, connection.session_id, connection.source_ip)
+            self._gateway.lifecycle.connect_failed(connection)
             connection.refuse(self._refused(connect))
 
     def _refused(self, connect: Connect) -> int:
@@ -112,7 +112,7 @@ class Sessions:
 
     def _begin(self, connection: Connection, connect: Connect, grants: Grants) -> None:
         session, present = self._take(connection.client_id, connect)
-        limits, will, principal = self._gateway.limits, connect.will, grants.principal
+        limits, will = self._gateway.limits, connect.will
         session.expiry_s = self._expiry_s(connect)
         session.will = _will_message(will, connection) if will else None
         session.will_delay_s = will.delay_s if will else 0
@@ -125,9 +125,7 @@ class Sessions:
         connection.accept(session, grants, connect, keep_alive_s)
         properties = self._connack(connection, connect, keep_alive_s, session.expiry_s) if connect.v5 else b""
         connection.out.frame(frames.dump_connack(v5=connect.v5, session_present=present, code=0, properties=properties))
-        connection.version_number = self._gateway.lifecycle.connected(
-            connection.client_id, principal, connection.session_id, connection.source_ip
-        )
+        connection.version_number = self._gateway.lifecycle.connected(connection)
         if connection.term is not None:
             self._time(session)
         session.release(self._gateway.loop.call_later)
@@ -187,14 +185,7 @@ class Sessions:
         session.detach()
         now = self._gateway.clock.time()
         session.ends_at = now + session.expiry_s
-        self._gateway.lifecycle.disconnected(
-            session.client_id,
-            connection.principal,
-            connection.session_id,
-            version=connection.version_number,
-            reason=why,
-            expiry_s=session.expiry_s,
-        )
+        self._gateway.lifecycle.disconnected(connection, reason=why, expiry_s=session.expiry_s)
         if session.will is not None:
             session.will_at = now + min(session.will_delay_s, session.expiry_s)  # (MQTT 5, 3.1.3.2.2)
         if self._due(session, now):

@@ -52,9 +52,8 @@ class Subscriptions:
                 return
             codes.append(code if connection.v5 or code < 0x80 else 0x80)
         connection.suback(packet_id, codes)
-        if added and connection.principal is not None:
-            told = self._gateway.lifecycle
-            told.subscribed(session.client_id, connection.principal, connection.session_id, list(added))
+        if added:
+            self._gateway.lifecycle.subscribed(connection, list(added))
         for topic_filter in retained:
             self._send_retained(connection, session, topic_filter, added[topic_filter])
 
@@ -70,9 +69,8 @@ class Subscriptions:
                 # AWS lists 00, 80, 8F and 91 for UNSUBACK, not 11 "no subscription existed".
                 fault = filter_fault(topic_filter, self._gateway.limits)
                 codes.append(int(Reason.FILTER_INVALID if fault else Reason.SUCCESS))
-        if removed and connection.principal is not None:
-            told = self._gateway.lifecycle
-            told.unsubscribed(session.client_id, connection.principal, connection.session_id, removed)
+        if removed:
+            self._gateway.lifecycle.unsubscribed(connection, removed)
         return codes
 
     def remove(self, session: Session, topic_filter: str) -> None:
