@@ -242,9 +242,14 @@ def check_state_dir(state_dir: Path) -> None:
     """Pass a directory that is not there, empty, or an earlier local cloud's.
 
     Raises:
-        CloudError: it holds something else.
+        CloudError: it holds something else, or cannot be looked into.
     """
-    if state_dir.exists() and any(state_dir.iterdir()) and not (state_dir / _MARKER).exists():
+    try:
+        strange = state_dir.exists() and any(state_dir.iterdir()) and not (state_dir / _MARKER).exists()
+    except OSError as error:
+        cure = "mend its owner or its permissions, or choose another --state-dir"
+        raise CloudError(f"{state_dir} cannot be looked into: {error.strerror}; {cure}") from error
+    if strange:
         raise CloudError(f"{state_dir} holds files that are not a local cloud's; choose another --state-dir")
 
 

@@ -7,6 +7,7 @@ import resource
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -65,13 +66,20 @@ def _finding(what: str, check: Callable[[], None]) -> Finding:
 
 
 def _disk(state_dir: Path, machine: Machine) -> Iterator[Finding]:
-    place = next(path for path in (state_dir, *state_dir.parents) if path.exists())
+    place = next(path for path in (state_dir, *state_dir.parents) if _is_there(path))
     free_mb = machine.free_bytes(place) // 1_000_000
     full = f"logs and outboxes want {_FREE_MB_WANTED} MB; make room, or --state-dir elsewhere"
     yield Finding(what=f"{free_mb} MB free at {place}", problem="" if free_mb >= _FREE_MB_WANTED else full)
     denied = "it cannot be written; mend its owner or its permissions, or --state-dir elsewhere"
     yield Finding(what=f"files go to {state_dir}", problem="" if os.access(place, os.W_OK | os.X_OK) else denied)
     yield _finding("no stranger's files there", partial(check_state_dir, state_dir))
+
+
+def _is_there(path: Path) -> bool:
+    """Say whether there is such a file; what lies beneath a closed directory is not."""
+    with suppress(OSError):  # `exists` raises PermissionError before Python 3.14
+        return path.exists()
+    return False
 
 
 def _lock(machine: Machine) -> Finding:

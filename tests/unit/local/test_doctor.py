@@ -66,3 +66,13 @@ def test_a_directory_of_somebody_elses_is_named(tmp_path):
     (tmp_path / "thesis.txt").write_text("mine")
     ((_, problem),) = problems(tmp_path, Ports(**ports(60)), Machine(open_files=lambda: 4096)).items()
     assert "choose another --state-dir" in problem
+
+
+def test_a_state_directory_that_cannot_be_looked_into_is_named(tmp_path):
+    file = tmp_path / "file"
+    file.touch()
+    found = problems(file, Ports(**ports(60)), Machine(open_files=lambda: 4096))
+    assert found.pop(f"files go to {file}")
+    ((_, problem),) = found.items()
+    assert "cannot be looked into: Not a directory" in problem
+    assert "choose another --state-dir" in problem
