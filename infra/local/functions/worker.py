@@ -102,8 +102,8 @@ class Worker:
         self._freeze: asyncio.TimerHandle | None = None
         self.frozen = False
         self._end_reason: str | None = None
-        self._alone = False
-        """Whether it was killed while it had forked nothing."""
+        self._alone: bool | None = None
+        """Whether it had forked nothing when it was first killed; later its children are nobody's."""
         self._watch: asyncio.Task[None] | None = None
 
     @property
@@ -162,7 +162,9 @@ class Worker:
         if self._process and self.state is not State.DEAD:
             self._end_reason = self._end_reason or reason
             self.ending = True
-            self._alone = signal_family(self._process.pid, signal.SIGKILL) == 1
+            alone = signal_family(self._process.pid, signal.SIGKILL) == 1
+            if self._alone is None:
+                self._alone = alone
 
     def _stop_running(self) -> None:
         # Remembered and not reckoned from the time: a timer may fire a little early by another clock.

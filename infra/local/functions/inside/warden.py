@@ -13,16 +13,19 @@ from pathlib import Path
 _PROC = Path("/proc")
 
 
-def family(pid: int) -> list[int]:
+def family(pid: int, proc: Path = _PROC) -> list[int]:
     """Return a worker and all that it has forked, as far as the system says (Linux).
 
     What was forked and let go is there too: a worker inherits its own orphans, see ``bootstrap``.
     """
     found = [pid]
     for member in found:
+        threads: list[Path] = []
         with contextlib.suppress(OSError):
-            for task in (_PROC / str(member) / "task").iterdir():
-                found.extend(int(child) for child in (task / "children").read_text().split())
+            threads.extend((proc / str(member) / "task").iterdir())
+        for thread in threads:
+            with contextlib.suppress(OSError):  # it ended meanwhile; the others have children too
+                found.extend(int(child) for child in (thread / "children").read_text().split())
     return found
 
 
