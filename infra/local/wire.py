@@ -49,8 +49,20 @@ class Request:
 
         Raises:
             ValueError: the body is not JSON.
+            RecursionError: it is nested too deeply.
         """
         return json.loads(self.body or b"{}")
+
+
+def without_nulls(value: Any) -> Any:
+    """Return a document without the members that are null: AWS takes them for absent, and older clients send some.
+
+    Raises:
+        RecursionError: it is nested too deeply.
+    """
+    if isinstance(value, dict):
+        return {name: without_nulls(one) for name, one in value.items() if one is not None}
+    return [without_nulls(one) for one in value] if isinstance(value, list) else value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

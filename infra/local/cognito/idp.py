@@ -26,7 +26,7 @@ from infra.local.cognito.sign_ins import SignIns
 from infra.local.cognito.sign_up import SignUp
 from infra.local.cognito.tokens import SigningKeys
 from infra.local.cognito.triggers import Invoke, Triggers
-from infra.local.wire import Request, Response, json_response
+from infra.local.wire import Request, Response, json_response, without_nulls
 
 Operation = Callable[[Document], Awaitable[Document]]
 
@@ -144,8 +144,8 @@ async def answer(service: str, operations: dict[str, Operation], request: Reques
 
 def _checked(model: ServiceModel, operation: str, request: Request) -> Document:
     try:
-        params = _without_nulls(request.json())
-    except ValueError as error:
+        params = without_nulls(request.json())
+    except (ValueError, RecursionError) as error:
         raise CognitoError("SerializationException", "The request is not JSON.") from error
     shape = model.operation_model(operation).input_shape
     report = ParamValidator().validate(params, shape)  # type: ignore[arg-type]  # every operation here has an input
@@ -153,13 +153,6 @@ def _checked(model: ServiceModel, operation: str, request: Request) -> Document:
         raise CognitoError.invalid(report.generate_report())
     _check_values(shape, params, "")
     return dict(params)
-
-
-def _without_nulls(value: Any) -> Any:
-    """Return a document without the members that are null: AWS takes them for absent, and older clients send some."""
-    if isinstance(value, dict):
-        return {name: _without_nulls(one) for name, one in value.items() if one is not None}
-    return [_without_nulls(one) for one in value] if isinstance(value, list) else value
 
 
 def _check_values(shape: Any, value: Any, where: str) -> None:

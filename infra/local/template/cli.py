@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from infra.local.config import Settings, forget_client_environment, state_dir
+from infra.local.config import Settings, state_dir
 from infra.local.template.errors import TemplateError
 from infra.local.template.lint import TEMPLATE
 from infra.local.template.stack import deploy
@@ -18,7 +18,6 @@ def deploy_command(
 ) -> None:
     """Deploy the template into the running local cloud, in place: what is the same stays, what changed is named."""
     console = Console(soft_wrap=True)
-    forget_client_environment()
     try:
         settings = Settings.load(state_dir())
     except FileNotFoundError:

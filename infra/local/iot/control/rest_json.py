@@ -17,7 +17,7 @@ from botocore.loaders import Loader
 from botocore.model import ListShape, MapShape, ServiceModel, Shape, StringShape, StructureShape
 
 from infra.local.iot.errors import InvalidError, IotError, NotEmulatedError
-from infra.local.wire import Request, Response, json_response
+from infra.local.wire import Request, Response, json_response, without_nulls
 
 _LABEL = re.compile(r"\{(\w+)\+?\}")
 
@@ -120,19 +120,12 @@ def _members(shape: StructureShape, request: Request, labels: Mapping[str, str])
 
 def _load_body(request: Request) -> dict[str, Any]:
     try:
-        body = _without_nulls(request.json())
+        body = without_nulls(request.json())
     except (ValueError, RecursionError) as error:
         raise InvalidError("The request body is not JSON.") from error
     if not isinstance(body, dict):
         raise InvalidError("The request body is not an object.")
     return body
-
-
-def _without_nulls(value: Any) -> Any:
-    """Return a document whose null members are not there: JSON's way to leave a member out."""
-    if isinstance(value, dict):
-        return {name: _without_nulls(one) for name, one in value.items() if one is not None}
-    return [_without_nulls(one) for one in value] if isinstance(value, list) else value
 
 
 def _typed(shape: Shape, text: str | None) -> Any:
