@@ -48,6 +48,11 @@ class DroppedFile:
         return self.key.partition("/")[0]
 
     @property
+    def place(self) -> str:
+        """Return bucket and key, under which at most one import at a time stands."""
+        return f"{self.bucket}/{self.key}"
+
+    @property
     def name(self) -> str:
         """Return this very file, under which its rows are remembered."""
         return f"{self.key}@{self.sequencer}"

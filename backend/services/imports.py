@@ -17,9 +17,12 @@ from backend.domain.imports import (
     Outcome,
     Progress,
 )
-from backend.errors import ConflictError, InvalidInputError, NotFoundError, invalid
+from backend.errors import ConflictError, InvalidInputError, NotFoundError, UnavailableError, invalid
 from backend.ports import Clock, Log
 from backend.ports.imports import Files, ImportProgress
+
+MAX_TRIES = 5
+"""To take a file up. Who gets in between writes one checkpoint for hundreds of rows, and is stopped by the next."""
 
 
 class Reader(Protocol):
@@ -56,16 +59,21 @@ class Imports:
         """Import a file, or go on with it; False when time ran out and it is to be called again.
 
         The same file as often as it likes, at once too, ends in the same rows and the same report.
+
+        Raises:
+            UnavailableError: it could not be taken up, or gone on with, and nobody else does: try again.
         """
         reader = self._readers.get(file.kind)
         if reader is None:
             self._log.warning("nobody reads this", file=file.key)
             return True
+        progress = self._take_up(file)
+        if progress is None:
+            return True
         try:
-            progress = self._take_up(file)
-            return progress is None or self._go_on(file, reader, progress, has_time)
+            return self._go_on(file, reader, progress, has_time)
         except ConflictError:
-            self._log.info("another worker imports this", file=file.key)
+            self._check_left_to_another(file)
             return True
         except NotFoundError as error:
             self._log.warning("import ended", file=file.key, reason=error.message)
@@ -73,14 +81,27 @@ class Imports:
 
     def _take_up(self, file: DroppedFile) -> Progress | None:
         """Return where to go on; None where nothing is left to do."""
-        place = f"{file.bucket}/{file.key}"
-        known = self._progress.find(place)
-        if known is not None and known.sequencer == file.sequencer:
-            return None if known.done else known
-        if known is not None and file.is_older_than(known.sequencer):
-            return None
-        was = known.revision if known else None
-        return self._progress.put(Progress(file=place, sequencer=file.sequencer, revision=was or 0), was=was)
+        for _ in range(MAX_TRIES):
+            known = self._progress.find(file.place)
+            if known is not None and known.sequencer == file.sequencer:
+                return None if known.done else known
+            if known is not None and file.is_older_than(known.sequencer):
+                return None
+            was = known.revision if known else None
+            try:
+                return self._progress.put(
+                    Progress(file=file.place, sequencer=file.sequencer, revision=was or 0), was=was
+                )
+            except ConflictError:
+                # Perhaps an older file under this key came to a checkpoint, and nobody has taken this one up.
+                continue
+        raise UnavailableError("Others write at the same time: try again.")
+
+    def _check_left_to_another(self, file: DroppedFile) -> None:
+        known = self._progress.find(file.place)
+        if known is None or not (known.sequencer == file.sequencer or file.is_older_than(known.sequencer)):
+            raise UnavailableError("How far the import had come is lost: try again.")
+        self._log.info("another worker imports this, or a newer file", file=file.key)
 
     def _go_on(self, file: DroppedFile, reader: Reader, progress: Progress, has_time: Callable[[], bool]) -> bool:
         try:

@@ -60,11 +60,15 @@ class FakeFiles:
 class FakeProgress:
     def __init__(self) -> None:
         self.rows: dict[str, Progress] = {}
+        self.meanwhile: Callable[[], None] | None = None
+        """What others do between a look and a write."""
 
     def find(self, file: str) -> Progress | None:
         return self.rows.get(file)
 
     def put(self, progress: Progress, *, was: int | None) -> Progress:
+        if self.meanwhile:
+            self.meanwhile()
         found = self.rows.get(progress.file)
         if (found.revision if found else None) != was:
             raise ConflictError("another")
@@ -237,6 +241,38 @@ def test_a_file_that_is_replaced_while_it_is_read_stops_and_the_new_one_is_impor
     assert works.imports.run(new, always)
     report = works.report()
     assert (report["imported"], report["unchanged"]) == (45, 5)
+
+
+@pytest.mark.parametrize("checkpoints", [1, 3, 1_000])
+def test_a_newer_file_that_meets_a_checkpoint_of_the_older_one_is_not_lost(works: Works, checkpoints: int) -> None:
+    assert not works.imports.run(works.files.drop(GOOD, sequencer="01"), lambda: False)
+    new = works.files.drop(GOOD.replace("t-1,", "t-9,"), sequencer="02")
+    place, left = "b/devices/batch.csv", iter(range(checkpoints))
+
+    def checkpoint_of_the_older() -> None:
+        found = works.progress.rows[place]
+        if found.sequencer == "01" and next(left, None) is not None:
+            works.progress.rows[place] = replace(found, revision=found.revision + 1)
+
+    works.progress.meanwhile = checkpoint_of_the_older
+    if checkpoints > service.MAX_TRIES:
+        with pytest.raises(UnavailableError):  # Lambda tries again
+            works.imports.run(new, always)
+        works.progress.meanwhile = None
+    assert works.imports.run(new, always)
+    assert works.progress.rows[place].sequencer == "02"
+    assert "t-9" in works.devices.rows
+    assert works.report()["bad"] == 6
+
+
+def test_an_import_whose_progress_is_lost_is_tried_again(works: Works) -> None:
+    works.devices.fail_at = 1
+    works.devices.meanwhile = works.progress.rows.clear
+    file = works.files.drop(GOOD)
+    with pytest.raises(UnavailableError):
+        works.imports.run(file, always)
+    assert works.imports.run(file, always)
+    assert works.report()["imported"] == 3
 
 
 @pytest.mark.parametrize(
