@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from backend.domain.access import Caller, Role, name_of
@@ -87,11 +87,13 @@ class Search:
 
     def _looking_at_connections(self, wanted: Wanted, limit: int) -> Callable[[Any], Page[Candidate]]:
         # Online are those connected and those away for no longer than the grace; offline are the others away.
-        since = self._clock.now() - timedelta(seconds=self._settings.current().presence_grace_s)
+        # All pages look at the same range, since DynamoDB refuses to go on after a key that is outside of it.
+        first = self._clock.now() - timedelta(seconds=self._settings.current().presence_grace_s)
         kinds = ("connected", "just away") if wanted.status in ONLINE else ("away",)
 
         def look(after: Any) -> Page[Candidate]:
-            kind, position = after or [0, None]
+            kind, began, position = after or [0, first.isoformat(), None]
+            since = datetime.fromisoformat(began)
             page = self._presences.devices_by_connection(
                 connected=kinds[kind] == "connected",
                 after=since if kinds[kind] == "just away" else None,
@@ -99,10 +101,10 @@ class Search:
                 limit=limit,
                 position=position,
             )
-            found = [_found(thing, [kind, position]) for thing, position in page.items]
+            found = [_found(thing, [kind, began, position]) for thing, position in page.items]
             if page.after is not None:
-                return Page(items=found, after=[kind, page.after])
-            return Page(items=found, after=[kind + 1, None] if kind + 1 < len(kinds) else None)
+                return Page(items=found, after=[kind, began, page.after])
+            return Page(items=found, after=[kind + 1, began, None] if kind + 1 < len(kinds) else None)
 
         return look
 

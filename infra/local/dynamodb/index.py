@@ -48,6 +48,11 @@ class Span(NamedTuple):
     high: Part = (TOP,)
     open_end: bool = False
 
+    def holds(self, place: Part) -> bool:
+        """Say whether a place is on the stretch."""
+        beyond = place >= self.high if self.open_end else self.high < place
+        return not (place < self.low or beyond)
+
 
 EVERYTHING = Span()
 

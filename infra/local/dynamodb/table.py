@@ -242,7 +242,7 @@ class Table(MotoTable):
         fixed = tuple(values[0].cast_value for _, _, values in ranges[:-1])
         span = _span(range_comparison, fixed, [value.cast_value for value in range_objs])
         start = self._start(index, exclusive_start_key)
-        if start is not None and start[0] != partition:
+        if start is not None and (start[0] != partition or not span.holds(start[1])):
             raise Invalid("The provided starting key is outside query boundaries based on provided conditions")
         walk = index.between(partition, span, forward=scan_index_forward, after=start and start[1])
         return self._page(

@@ -138,6 +138,37 @@ async def test_a_query_that_cannot_hold_is_refused(local, params, message):
     assert message in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("condition", "inside", "outside"),
+    [
+        ("sk = :b", [5], [4, 6]),
+        ("sk < :b", [4], [5, 6]),
+        ("sk <= :b", [5], [6]),
+        ("sk > :b", [6], [5, 4]),
+        ("sk >= :b", [5], [4]),
+        ("sk BETWEEN :b AND :c", [5, 7], [4, 8]),
+    ],
+)
+async def test_a_query_goes_on_after_a_key_of_its_range_and_after_no_other(local, condition, inside, outside):
+    values = named(p="a", b=5, c=7)
+    if ":c" not in condition:
+        del values[":c"]
+    asked = {"KeyConditionExpression": f"pk = :p AND {condition}", "ExpressionAttributeValues": values}
+    for sk in inside:
+        await local("Query", TableName="things", ExclusiveStartKey=item("a", sk), **asked)
+    for sk in outside:
+        with pytest.raises(RefusedError, match="outside query boundaries based on provided conditions"):
+            await local("Query", TableName="things", ExclusiveStartKey=item("a", sk), **asked)
+
+
+async def test_a_query_of_an_index_goes_on_within_its_range_whatever_the_key_in_the_table(local):
+    asked = {"IndexName": "by_g", "KeyConditionExpression": "g = :g AND sk > :b"}
+    asked["ExpressionAttributeValues"] = named(g="x", b=5)
+    await local("Query", TableName="things", ExclusiveStartKey=item("a", 6, g="x"), **asked)
+    with pytest.raises(RefusedError, match="outside query boundaries"):
+        await local("Query", TableName="things", ExclusiveStartKey=item("z", 5, g="x"), **asked)
+
+
 async def test_what_a_global_index_does_not_hold_cannot_be_asked_of_it(local):
     asked = {"IndexName": "by_g", "KeyConditionExpression": "g = :g", "ExpressionAttributeValues": named(g="x")}
     assert (await local("Query", TableName="things", ProjectionExpression="sk", **asked))["Items"] == [
