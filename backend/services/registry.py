@@ -45,7 +45,8 @@ class Registry:
         A device that is registered already is never changed, because it may have an owner by now.
 
         Raises:
-            InvalidInputError: the name, type or secret cannot be, or another device of that name is registered.
+            InvalidInputError: the name, type or secret cannot be, or a device of that name was registered as something
+                else; names every column that differs.
         """
         device = self._build(new, new.claim_secret, origin=origin_of(file, line))
         try:
@@ -61,8 +62,9 @@ class Registry:
         line = line_of(found.origin, file)
         if line is not None:
             raise invalid("thing", f"stands on line {line} already")
-        if (found.type, found.secret_hash) != (device.type, device.secret_hash):
-            raise invalid("thing", "is registered already with another type or secret, and was left as it is")
+        if differing := _differing(found, device):
+            problem = "is not what the device was registered with, and was left as it is"
+            raise InvalidInputError(*(Violation(field=name, problem=problem) for name in differing))
         return Outcome.UNCHANGED
 
     def _build(self, new: NewDevice, secret: str | None, *, origin: str = "") -> Device:
@@ -88,6 +90,21 @@ class Registry:
             factory=new.attributes,
             origin=origin,
         )
+
+
+def _differing(found: Device, device: Device) -> list[str]:
+    """Return the columns in which a row says something else than what a device was registered with.
+
+    What its owner made of its attributes since is no difference.
+    """
+    attributes = sorted(found.factory.keys() | device.factory.keys())
+    pairs = {
+        "type": (found.type, device.type),
+        "secret": (found.secret_hash, device.secret_hash),
+        "expires_at": (found.secret_expires_at, device.secret_expires_at),
+        **{f"attribute.{name}": (found.factory.get(name), device.factory.get(name)) for name in attributes},
+    }
+    return [name for name, (before, now) in pairs.items() if before != now]
 
 
 class DeviceRows:

@@ -218,8 +218,32 @@ def test_the_same_file_dropped_again_finds_its_rows_unchanged_and_never_touches_
     assert (report["imported"], report["unchanged"]) == (1, 2)
     assert works.devices.rows["t-1"].name == "Hall"
     assert [each["reason"] for each in report["problems"] if each["line"] == 11] == [
-        "is registered already with another type or secret, and was left as it is"
+        "is not what the device was registered with, and was left as it is"
     ]
+
+
+@pytest.mark.parametrize(
+    ("row", "differing"),
+    [
+        ("t-1,thermostat,{secret},2027-01-01T01:00:00+01:00,Oslo,2", []),
+        ("t-1,thermostat,another-{secret},2027-01-01T00:00:00Z,Oslo,2", ["secret"]),
+        ("t-1,thermostat,{secret},2027-01-01T00:00:01Z,Oslo,2", ["expires_at"]),
+        ("t-1,thermostat,{secret},,Oslo,2", ["expires_at"]),
+        ("t-1,thermostat,{secret},2027-01-01T00:00:00Z,Bergen,", ["attribute.Floor", "attribute.site"]),
+    ],
+)
+def test_what_differs_from_what_a_device_was_registered_with_is_named_column_by_column(
+    works: Works, row: str, differing: list[str]
+) -> None:
+    works.imports.run(works.files.drop(GOOD), always)
+    theirs = replace(works.devices.rows["t-1"], owner="ann", attributes={"site": "Home"}, version=9)
+    works.devices.rows["t-1"] = theirs
+    header = "thing,type,secret,expires_at,attribute.site,attribute.Floor\n"
+    works.imports.run(works.files.drop(header + row.format(secret=SECRET), sequencer="02"), always)
+    report = works.report()
+    assert [each["field"] for each in report["problems"]] == differing
+    assert (report["unchanged"], report["bad"]) == ((0, 1) if differing else (1, 0))
+    assert works.devices.rows["t-1"] == theirs
 
 
 def test_a_late_event_of_a_file_that_was_replaced_is_ignored(works: Works) -> None:
