@@ -22,6 +22,7 @@ PIECE_BYTES = 1_048_576
 """Read in one go, so that no connection stays open while rows are written."""
 REPLACED = frozenset({"PreconditionFailed", "412"})
 GONE = frozenset({"NoSuchKey", "NoSuchBucket", "404"})
+"""To who may list the bucket; to others S3 says AccessDenied. (API reference: "GetObject", Permissions.)"""
 
 
 class S3Files:

@@ -41,6 +41,21 @@ def test_every_handler_stands_in_the_template() -> None:
     assert named == {path.stem for path in (ROOT / "backend" / "handlers").glob("*.py") if path.stem != "__init__"}
 
 
+def test_who_reads_objects_may_list_their_bucket_so_that_one_that_is_gone_is_told_from_one_forbidden() -> None:
+    """Follow the API reference of S3, "GetObject", Permissions: without, a key that is not there is AccessDenied."""
+    policies = {
+        name: [policy for policy in function["Properties"].get("Policies", ()) if isinstance(policy, dict)]
+        for name, function in FUNCTIONS.items()
+    }
+    actions = {
+        name: {str(statement["Action"]) for policy in found for statement in policy.get("Statement", ())}
+        for name, found in policies.items()
+    }
+    readers = [name for name, allowed in actions.items() if "s3:GetObject" in allowed]
+    assert readers
+    assert [name for name in readers if "s3:ListBucket" not in actions[name]] == []
+
+
 @pytest.mark.parametrize("name", INVOKED_ASYNCHRONOUSLY)
 def test_what_is_invoked_asynchronously_has_a_dead_letter_queue(name: str) -> None:
     assert FUNCTIONS[f"{name}Function"]["Properties"]["DeadLetterQueue"]["Type"] == "SQS"
