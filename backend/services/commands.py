@@ -7,6 +7,7 @@ from typing import Any
 
 from backend.domain.access import Action, Caller, device_subject
 from backend.domain.commands import Command, CommandAnswer, State, state_at
+from backend.domain.devices import Device
 from backend.domain.fields import check_fields
 from backend.domain.paging import Page
 from backend.domain.telemetry import epoch_ms
@@ -79,6 +80,9 @@ class CommandDesk:
     def order(self, caller: Caller, thing: str, order: Order) -> Command:
         """Ask something of a device: sent at once if it is connected, held until it is or the time is out.
 
+        The trail's note of it is written first and apart: a failure in between leaves a note of a command that never
+        was, which its absence tells, and never a command without a note.
+
         Raises:
             InvalidInputError: its type knows no such command, or not these parameters.
         """
@@ -140,8 +144,10 @@ class CommandDesk:
         given to it any more.
         """
         now, sent = self._clock.now(), 0
-        for command in self._commands.waiting(thing):
-            if not self._is_of_its_owner(command):
+        waiting = self._commands.waiting(thing)
+        device = self._devices.find(thing) if waiting else None
+        for command in waiting:
+            if not _is_of_its_owner(command, device):
                 self._commands.advance(replace(_answer(command, State.EXPIRED, now), reason=CHANGED_HANDS))
             elif state_at(command, now) is State.EXPIRED:
                 if self._commands.advance(_answer(command, State.EXPIRED, now)):
@@ -157,17 +163,9 @@ class CommandDesk:
             self._log.info("answer changes nothing", thing=answer.thing, command=answer.id, state=answer.state)
             return False
         found = self._commands.find(answer.thing, answer.id)
-        if found is not None and self._is_of_its_owner(found):
+        if found is not None and _is_of_its_owner(found, self._devices.find(answer.thing)):
             self._tell(found)
         return True
-
-    def _is_of_its_owner(self, command: Command) -> bool:
-        """Say whether the device still belongs to whom it did when the command was given."""
-        device = self._devices.find(command.thing)
-        if device is None:
-            return False
-        since_ms = max(device.data_from_ms, epoch_ms(device.claimed_at) if device.claimed_at else 0)
-        return epoch_ms(command.created_at) >= since_ms
 
     def _send(self, command: Command) -> Command:
         now = self._clock.now()
@@ -194,6 +192,14 @@ class CommandDesk:
     def _tell(self, command: Command) -> None:
         document = {"thing": command.thing, "id": command.id, "command": command.name, "state": command.state}
         self._live.tell(command.thing, "commands", document)
+
+
+def _is_of_its_owner(command: Command, device: Device | None) -> bool:
+    """Say whether a device still belongs to whom it did when the command was given."""
+    if device is None:
+        return False
+    since_ms = max(device.data_from_ms, epoch_ms(device.claimed_at) if device.claimed_at else 0)
+    return epoch_ms(command.created_at) >= since_ms
 
 
 def _answer(command: Command, state: State, at: datetime) -> CommandAnswer:

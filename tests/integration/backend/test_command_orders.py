@@ -4,6 +4,7 @@ from itertools import permutations, product
 from typing import Any
 
 import pytest
+from botocore.client import BaseClient
 
 from tests.integration.backend.world import Person, World
 
@@ -90,3 +91,23 @@ def test_a_device_that_returns_too_late_is_sent_nothing_and_what_it_says_changes
     world.subscribe(thing)
     assert sent(world, thing) == []
     assert shown(ann, thing, command)["state"] == "EXPIRED"
+
+
+def test_whose_a_device_that_returns_is_is_looked_up_once_however_many_commands_wait(
+    world: World, ann: Person, thing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands = [order(world, ann, thing) for _ in range(3)]
+    world.clock.move(seconds=1)
+    world.connect(thing)
+    looked_up = []
+    call = BaseClient._make_api_call  # type: ignore[attr-defined]  # not in the stubs
+
+    def counted(self: BaseClient, operation: str, params: dict[str, Any]) -> Any:
+        if operation == "GetItem" and set(params["Key"]) == {"thing"}:
+            looked_up.append(params["Key"])
+        return call(self, operation, params)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", counted)
+    world.subscribe(thing)
+    assert sorted(sent(world, thing)) == sorted(commands)
+    assert len(looked_up) == 1 + len(commands)  # and once each to tell the people of it
