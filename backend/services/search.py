@@ -29,6 +29,10 @@ class Candidate:
     """Where to go on after it."""
 
 
+Look = Callable[[Any, int], Page[Candidate]]
+"""Return the candidates after a position, at most so many."""
+
+
 class Search:
     """Finds devices."""
 
@@ -54,7 +58,7 @@ class Search:
     def mine(self, caller: Caller, wanted: Wanted, *, limit: int, after: str | None) -> Page[Granted]:
         """Return those of the devices that are the caller's, or shared with them one by one, ordered by thing."""
 
-        def look(after: str | None) -> Page[Candidate]:
+        def look(after: str | None, limit: int) -> Page[Candidate]:
             page = self._memberships.of_user(caller.user, "device", limit=limit, after=after)
             found = [Candidate(thing=name_of(m.subject), role=m.role, position=m.subject) for m in page.items]
             return Page(items=found, after=page.after)
@@ -70,28 +74,28 @@ class Search:
         """
         if not caller.is_admin:
             raise ForbiddenError("Only admins search the whole fleet.")
-        return self._gather(self._looking_for(wanted, limit), wanted, limit=limit, after=after)
+        return self._gather(self._looking_for(wanted), wanted, limit=limit, after=after)
 
-    def _looking_for(self, wanted: Wanted, limit: int) -> Callable[[Any], Page[Candidate]]:
+    def _looking_for(self, wanted: Wanted) -> Look:
         term = wanted.term
         if term is not None:
 
-            def look_up(after: str | None) -> Page[Candidate]:
+            def look_up(after: str | None, limit: int) -> Page[Candidate]:
                 page = self._index.things(term, limit=limit, after=after)
                 return Page(items=[_found(thing, thing) for thing in page.items], after=page.after)
 
             return look_up
         if wanted.status not in {*ONLINE, Status.OFFLINE}:
             raise invalid("status", "online, unstable or offline, an attribute or a firmware is to be given")
-        return self._looking_at_connections(wanted, limit)
+        return self._looking_at_connections(wanted)
 
-    def _looking_at_connections(self, wanted: Wanted, limit: int) -> Callable[[Any], Page[Candidate]]:
+    def _looking_at_connections(self, wanted: Wanted) -> Look:
         # Online are those connected and those away for no longer than the grace; offline are the others away.
         # All pages look at the same range, since DynamoDB refuses to go on after a key that is outside of it.
         first = self._clock.now() - timedelta(seconds=self._settings.current().presence_grace_s)
         kinds = ("connected", "just away") if wanted.status in ONLINE else ("away",)
 
-        def look(after: Any) -> Page[Candidate]:
+        def look(after: Any, limit: int) -> Page[Candidate]:
             kind, began, position = after or [0, first.isoformat(), None]
             since = datetime.fromisoformat(began)
             page = self._presences.devices_by_connection(
@@ -108,13 +112,11 @@ class Search:
 
         return look
 
-    def _gather(
-        self, look: Callable[[Any], Page[Candidate]], wanted: Wanted, *, limit: int, after: Any
-    ) -> Page[Granted]:
+    def _gather(self, look: Look, wanted: Wanted, *, limit: int, after: Any) -> Page[Granted]:
         gathered: list[Granted] = []
         examined = 0
         while True:
-            page = look(after)
+            page = look(after, min(limit, MAX_EXAMINED - examined))
             kept = self._kept(page.items, wanted)
             for candidate in page.items:
                 if candidate.thing in kept:

@@ -5,11 +5,13 @@ from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
 
-from backend.domain.access import Caller
+import pytest
+
+from backend.domain.access import Caller, Membership, Role, device_subject
 from backend.domain.devices import Device
 from backend.domain.paging import Page
 from backend.domain.presence import Presence, Status
-from backend.domain.search import Wanted
+from backend.domain.search import MAX_EXAMINED, Wanted
 from backend.services.search import Search
 from tests.unit.backend.fakes import NOW, FakeDevices, FakeMemberships, FakeSearchIndex, ManualClock
 
@@ -75,3 +77,32 @@ def test_every_page_of_the_fleet_by_status_looks_at_the_range_of_the_first() -> 
         away = {(since, until) for connected, since, until in presences.asked if not connected}
         assert len(away) == 1
         assert len(presences.asked) > 1
+
+
+class CountingDevices(FakeDevices):
+    """Counts the devices that are asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.examined = 0
+
+    def find_many(self, things: Iterable[str]) -> Mapping[str, Device]:
+        asked = list(things)
+        self.examined += len(asked)
+        return super().find_many(asked)
+
+
+@pytest.mark.parametrize("limit", [1, 30, 100])
+def test_a_call_examines_no_more_than_it_may_however_large_a_page_is(limit: int) -> None:
+    memberships, devices = FakeMemberships(), CountingDevices()
+    for number in range(MAX_EXAMINED + 50):
+        thing = f"t-{number:03d}"
+        subject = device_subject(thing)
+        memberships.rows[subject, "ann"] = Membership(subject=subject, user="ann", role=Role.OWNER, since=NOW)
+        devices.rows[thing] = device(thing)
+    search = build_search(memberships=memberships, devices=devices)
+    wanted = Wanted(firmware="none has it")
+    page = search.mine(Caller(user="ann"), wanted, limit=limit, after=None)
+    assert (devices.examined, page.items) == (MAX_EXAMINED, [])
+    assert search.mine(Caller(user="ann"), wanted, limit=limit, after=page.after).after is None
+    assert devices.examined == MAX_EXAMINED + 50
