@@ -321,6 +321,31 @@ async def test_a_process_that_a_dead_worker_leaves_behind_is_ended(tmp_path):
         await until(lambda: not alive(daemon))
 
 
+async def test_a_second_kill_of_a_dead_worker_does_not_spare_what_the_first_did_not_find(tmp_path):
+    async with Stage(tmp_path) as stage:
+        stage.rewrite("""
+            import os, subprocess, sys
+            def handler(event, context):
+                subprocess.Popen([sys.executable, "-c", "while True: pass"])
+                return os.environ["AWS_LAMBDA_RUNTIME_API"]
+        """)
+        await stage.create("f", "app.handler")
+        api, _ = await stage.invoke("f", {})
+        [worker] = stage.functions.pool.workers
+        command = [sys.executable, "-c", "import time; time.sleep(60)"]
+        environment = {"AWS_LAMBDA_RUNTIME_API": api}
+        with subprocess.Popen(command, env=environment) as stray:  # noqa: ASYNC220 - stands for a missed child
+            worker.kill()
+            end = time.monotonic() + 10
+            while alive(worker.pid):  # without the event loop, which would learn of the death
+                assert time.monotonic() < end
+            worker.kill()
+            try:
+                await until(lambda: not alive(stray.pid), 10)
+            finally:
+                stray.kill()
+
+
 async def test_memory_is_the_sum_of_what_a_handler_forked(tmp_path):
     async with Stage(tmp_path) as stage:
         stage.rewrite("""
