@@ -49,8 +49,11 @@ class DynamoCommands:
 
     def of_thing(self, thing: str, from_ms: int, *, limit: int, after: str | None) -> Page[Command]:
         """Return commands created at or after ``from_ms``, newest first."""
+        oldest = f"{from_ms:013d}"
+        if after and after < oldest:  # the device changed hands in between; DynamoDB refuses a key outside of the range
+            return Page(items=[], after=None)
         start = {"thing": {"S": thing}, "id": {"S": after}} if after else None
-        since = CommandsModel.id >= f"{from_ms:013d}"
+        since = CommandsModel.id >= oldest
         with translated():
             results = CommandsModel.query(thing, since, scan_index_forward=False, limit=limit, last_evaluated_key=start)
             page = page_of(results, "id")

@@ -99,6 +99,8 @@ class DynamoQuarantine:
         start = None
         if after is not None:
             received_ms, document = after
+            if received_ms < from_ms:  # it changed hands in between; DynamoDB refuses a key outside of the range
+                return Page(items=[], after=None)
             start = {"thing": {"S": thing}, "received_ms": {"N": str(received_ms)}, "document": {"S": document}}
         with translated():
             results = QuarantineModel.by_received.query(

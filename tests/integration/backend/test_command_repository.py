@@ -4,11 +4,16 @@ import uuid
 from dataclasses import replace
 from datetime import timedelta
 from itertools import product
+from typing import Any
 
 import pytest
 
 from backend.adapters.commands import DynamoCommands
+from backend.adapters.readings import DynamoQuarantine
 from backend.domain.commands import ANSWERS, Command, CommandAnswer, State, may_become
+from backend.domain.paging import Page
+from backend.models.commands import CommandsModel
+from backend.models.readings import QuarantineModel
 from tests.unit.backend.fakes import NOW
 
 ENDS_AT = NOW + timedelta(minutes=1)
@@ -66,3 +71,22 @@ def test_one_of_two_senders_sends(commands: DynamoCommands) -> None:
 def test_an_answer_to_no_command_makes_none(commands: DynamoCommands) -> None:
     assert not commands.advance(CommandAnswer(thing="t", id="absent", state=State.SUCCEEDED, at=NOW))
     assert commands.find("t", "absent") is None
+
+
+def test_a_page_after_what_is_hidden_since_is_the_end_and_is_asked_of_nobody(
+    commands: DynamoCommands, tables: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DynamoDB refuses to go on after a key outside of the range: the device changed hands between two pages."""
+
+    def refuse(*_given: object, **_named: object) -> None:
+        raise AssertionError
+
+    quarantine = DynamoQuarantine(tables["quarantine"], retention=timedelta(days=1))
+    monkeypatch.setattr(CommandsModel, "query", refuse)
+    monkeypatch.setattr(QuarantineModel.by_received, "query", refuse)
+    hidden_ms = 1_700_000_000_000
+    pages: list[Page[Any]] = [
+        commands.of_thing("t-1", hidden_ms + 1, limit=2, after=f"{hidden_ms}-token"),
+        quarantine.of_thing("t-1", hidden_ms + 1, limit=2, after=[hidden_ms, "document"]),
+    ]
+    assert [(page.items, page.after) for page in pages] == [([], None), ([], None)]
