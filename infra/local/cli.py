@@ -100,7 +100,12 @@ def _leave_running(where: Path) -> None:
     """Start the supervisor as a process of its own, in the foreground of nobody, and wait until it is ready."""
     arguments = [argument for argument in sys.argv[1:] if argument != "--foreground"]
     log = where.with_name(f"{where.name}.up.log")
-    with log.open("w") as output:
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        output = log.open("w")
+    except OSError as error:
+        _fail(f"{log} cannot be written: {error.strerror}; mend its directory, or choose another --state-dir")
+    with output:
         child = subprocess.Popen(  # noqa: S603 - this very command
             [sys.executable, "-m", "infra.local.cli", *arguments, "--foreground"],
             stdin=subprocess.DEVNULL,

@@ -5,7 +5,9 @@ import socket
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from infra.local.cli import app
 from infra.local.config import Ports
 from infra.local.doctor import Machine, examine
 from tests.ports import ports
@@ -76,3 +78,12 @@ def test_a_state_directory_that_cannot_be_looked_into_is_named(tmp_path):
     ((_, problem),) = found.items()
     assert "cannot be looked into: Not a directory" in problem
     assert "choose another --state-dir" in problem
+
+
+def test_a_state_directory_that_cannot_be_made_is_named_by_up(tmp_path):
+    file = tmp_path / "file"
+    file.touch()
+    result = CliRunner().invoke(app, ["up", "--state-dir", str(file / "sub")])
+    assert result.exit_code == 1
+    assert "cannot be written" in result.output
+    assert "choose another --state-dir" in result.output
