@@ -11,7 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from backend.adapters.dynamo import translated
 from backend.domain.imports import RETENTION, DroppedFile, Problem, Progress
-from backend.errors import NotFoundError, UnavailableError
+from backend.errors import ConflictError, NotFoundError, UnavailableError
 from backend.models.imports import ImportsModel
 from backend.ports import Clock
 
@@ -79,8 +79,12 @@ class DynamoImportProgress:
             expires_at=int((self._clock.now() + RETENTION).timestamp()),
         )
         condition = ImportsModel.file.does_not_exist() if was is None else ImportsModel.revision == was
-        with translated("Somebody else imports this."):
-            row.save(condition)
+        try:
+            with translated("Somebody else imports this."):
+                row.save(condition)
+        except ConflictError:
+            if self.find(stored.file) != stored:  # else it is our own: its answer was lost, and it was sent again
+                raise
         return stored
 
 

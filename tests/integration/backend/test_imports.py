@@ -10,6 +10,8 @@ import boto3
 import pytest
 
 from backend import bootstrap
+from backend.domain.imports import Progress
+from backend.errors import ConflictError
 from backend.handlers import imports, provisioning_hook
 from tests.integration.backend.world import World
 
@@ -102,3 +104,12 @@ def test_an_empty_file_is_reported(s3: Any) -> None:
     imports.handler(drop(s3, "", "devices/empty.csv"), context(900_000))
     report = json.load(s3.get_object(Bucket=BUCKET, Key="devices/empty.csv.report.json")["Body"])
     assert (report["status"], report["problems"][0]["reason"]) == ("refused", "has no header in its first line")
+
+
+def test_a_checkpoint_whose_answer_was_lost_is_still_ones_own(s3: Any) -> None:
+    book = bootstrap.imports()._progress
+    place = f"{BUCKET}/devices/lost-answer.csv"
+    first = book.put(Progress(file=place, sequencer="01", revision=0), was=None)
+    assert book.put(Progress(file=place, sequencer="01", revision=0), was=None) == first
+    with pytest.raises(ConflictError):
+        book.put(Progress(file=place, sequencer="02", revision=0), was=None)
