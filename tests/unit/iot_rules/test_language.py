@@ -7,12 +7,13 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from infra.local.iot.rules import cli
+from infra.local.iot.rules import cli, patterns
 from infra.local.iot.rules.compiler import compile_statement
 from infra.local.iot.rules.filters import FilterIndex, matches_filter
 from infra.local.iot.rules.parser import SqlError, parse_statement
 from infra.local.iot.rules.table import PATH, build_table
 from infra.local.iot.rules.templates import compile_template
+from infra.local.iot.rules.values import UNDEFINED
 
 
 @pytest.mark.parametrize(
@@ -238,3 +239,27 @@ async def test_a_recording_replays_against_a_changed_rule_and_shows_the_differen
     changed = tool("--replay", str(recording), "--sql", "SELECT t FROM 'a/#' WHERE t > 1")
     assert changed.exit_code == 1
     assert "2 messages, 1 differ" in changed.stdout
+
+
+@pytest.mark.parametrize(
+    ("pattern", "size"),
+    [
+        ("abc", 3),
+        ("a{10}", 10),
+        ("(a{10}b){10}", 110),
+        ("[(a{9}]b", 2),
+        ("[]a]{5}", 5),
+        ("[^]a]", 1),
+        ("[a[b]c]{3}d", 4),
+    ],
+)
+def test_the_size_of_an_expression_is_that_of_its_repetitions_written_out(pattern: str, size: int) -> None:
+    assert patterns._size(pattern) == size
+
+
+def test_an_expression_from_a_payload_is_not_read_for_longer_than_it_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    reads: list[str] = []
+    monkeypatch.setattr(patterns, "_translate", reads.append)
+    for pattern in ("[" * 100_000, "a" * (patterns.MAX_LENGTH + 1), "(a{1000}[)]{1000}){1000}", "((a{99}){99}){99}"):
+        assert patterns.matches("a", pattern) is UNDEFINED
+    assert reads == []

@@ -5,6 +5,7 @@ r"""Java's regular expressions on the ``regex`` package, for ``regexp_matches``,
 gateway's one loop. What is not a valid expression, or takes too long, is Undefined.
 """
 
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -15,8 +16,10 @@ from infra.local.iot.rules.values import UNDEFINED, Value
 TIMEOUT_S = 0.05
 MAX_TEXT = 128 * 1024
 """Characters of a replacement's result: no message has more, and a few bytes must not grow to gigabytes."""
-MAX_SIZE = 100_000
-"""Of an expression whose counted repetitions are written out: compiling it holds up the loop too."""
+MAX_LENGTH = 4_096
+"""Characters of an expression, which a payload may bring: reading and compiling it holds up the loop too."""
+MAX_SIZE = 20_000
+"""Of an expression whose counted repetitions are written out; compiled within 20 ms."""
 _CLASSES = {
     "d": "[0-9]", "D": "[^0-9]", "w": "[a-zA-Z_0-9]", "W": "[^a-zA-Z_0-9]", "s": r"[ \t\n\x0b\f\r]",
     "S": r"[^ \t\n\x0b\f\r]", "h": r"[ \t\xA0\u1680\u180e\u2000-\u200a\u202f\u205f\u3000]",
@@ -34,7 +37,9 @@ _POSIX = {
 def _compiled(pattern: str) -> Any:
     """Return the compiled expression, or None for what is not one."""
     try:
-        return regex.compile(_translate(pattern), regex.VERSION1) if _size(pattern) <= MAX_SIZE else None
+        if len(pattern) > MAX_LENGTH or _size(pattern) > MAX_SIZE:
+            return None
+        return regex.compile(_translate(pattern), regex.VERSION1)
     except (regex.error, ValueError, OverflowError, RecursionError, IndexError):
         return None
 
@@ -62,13 +67,13 @@ def _translate(pattern: str) -> str:
     return "".join(parts)
 
 
-_TOKEN = regex.compile(r"\\.|\[(?:\\.|[^\]\\])*+\]|\{(?<count>\d+)(?:,\d*)?\}|.", regex.DOTALL)
+_TOKEN = regex.compile(r"\\.|\{(?<count>\d+)(?:,\d*)?\}|.", regex.DOTALL)
 
 
 def _size(pattern: str) -> int:
     """Return about how many atoms an expression has once its counted repetitions are written out."""
     sizes, last = [0], 0
-    for token in _TOKEN.finditer(pattern):
+    for token in _tokens(pattern):
         if token["count"]:
             last = last * max(int(token["count"][:9]) - 1, 0)
         elif token[0] == ")" and len(sizes) > 1:
@@ -80,6 +85,18 @@ def _size(pattern: str) -> int:
             last = 1
         sizes[-1] += last
     return sum(sizes)
+
+
+def _tokens(pattern: str) -> Iterator[Any]:
+    """Yield what an expression is made of; of a class, which is one atom whatever stands in it, its opening alone."""
+    depth, opened_at = 0, 0
+    for token in _TOKEN.finditer(pattern):
+        if not depth:
+            yield token
+        if token[0] == "[":
+            opened_at, depth = token.end() + pattern.startswith("^", token.end()), depth + 1
+        elif depth and token[0] == "]" and token.start() != opened_at:  # a first one stands for itself
+            depth -= 1
 
 
 def _outside(pattern: str, at: int) -> tuple[str, int]:
