@@ -86,7 +86,8 @@ class _Lane:
 
     async def read(self) -> None:
         while True:
-            await self._some.wait()
+            if not self._records:
+                await self._some.wait()
             await self._fill_window()
             self._current = self._take()
             try:
