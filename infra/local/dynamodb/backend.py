@@ -147,13 +147,17 @@ class Backend(DynamoDBBackend):
             raise Invalid(
                 "At least one of ProvisionedThroughput, BillingMode … GlobalSecondaryIndexUpdates is required"
             )
-        before = table.attr
-        table.attr = list({each["AttributeName"]: each for each in (*before, *(attr_definitions or ()))}.values())
+        before = {name: getattr(table, name) for name in ("attr", "global_indexes", "throughput", "billing_mode")}
+        table.attr = list({each["AttributeName"]: each for each in (*table.attr, *(attr_definitions or ()))}.values())
         try:
+            _check_new_indexes(table, changes.get("global_index"))
             super().update_table(name, attr_definitions=[], **changes)
-        except ValueError as error:
-            table.attr = before
-            raise Invalid(str(error)) from error
+        except BaseException as error:
+            for attribute, value in before.items():
+                setattr(table, attribute, value)
+            if type(error) is ValueError:
+                raise Invalid(str(error)) from error
+            raise
         used = {*table.table_key_attrs, *(key for index in table.all_indexes() for key in index.schema_key_attrs)}
         table.attr = [each for each in table.attr if each["AttributeName"] in used]
         table.build_indexes()
@@ -205,3 +209,16 @@ def _reason(reason: dict[str, Any]) -> tuple[str | None, str | None, dict[str, A
         return "ValidationError", f"One or more parameter values were invalid: {missing}", None
     code = {"None": None, "ConditionalCheckFailed": "ConditionalCheckFailed"}.get(reason["Code"], "ValidationError")
     return code, reason.get("Message"), reason.get("Item")
+
+
+def _check_new_indexes(table: Any, updates: list[dict[str, Any]] | None) -> None:
+    """Refuse an index on an attribute without a type, before anything is made of it, as UpdateTable does."""
+    defined = {each["AttributeName"] for each in table.attr}
+    for update in updates or ():
+        keys = {key["AttributeName"] for key in update.get("Create", {}).get("KeySchema", ())}
+        if keys - defined:
+            raise Invalid(
+                "One or more parameter values were invalid: Some index key attributes are not defined in "
+                f"AttributeDefinitions. Keys: [{', '.join(sorted(keys))}], AttributeDefinitions: "
+                f"[{', '.join(sorted(defined))}]"
+            )

@@ -173,6 +173,17 @@ async def test_an_index_shows_only_what_it_projects_and_only_items_with_its_keys
     assert page["Items"] == [item("a", 1, g="x", n=5)]
 
 
+async def test_an_index_on_what_has_no_type_is_refused_and_leaves_the_table_as_it_was(local):
+    await local.table()
+    create = {"IndexName": "late", "KeySchema": [{"AttributeName": "nowhere", "KeyType": "HASH"}],
+              "Projection": {"ProjectionType": "ALL"}}  # fmt: skip
+    with pytest.raises(RefusedError, match="not defined in AttributeDefinitions"):
+        await local("UpdateTable", TableName="things", GlobalSecondaryIndexUpdates=[{"Create": create}])
+    described = (await local("DescribeTable", TableName="things"))["Table"]
+    assert "GlobalSecondaryIndexes" not in described or not described["GlobalSecondaryIndexes"]
+    await local("PutItem", TableName="things", Item=item("a", 1, nowhere="x"))
+
+
 async def test_an_index_made_later_holds_what_was_there_before(local):
     await local.table()
     await local("PutItem", TableName="things", Item=item("a", 1, g="x"))
