@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from infra.local.template.errors import TemplateError
-from infra.local.template.intrinsics import NO_VALUE, UNKNOWN, Physical, Resolver
+from infra.local.template.intrinsics import NO_VALUE, UNKNOWN, Physical, Resolver, references
 from infra.local.template.kinds import KINDS, REFUSED
 
 SECTIONS = {
@@ -47,8 +47,13 @@ def check_template(template: Mapping[str, Any], resolver: Resolver) -> dict[str,
         rehearsal=True,
         resources={logical_id: _imagined(resource["Type"]) for logical_id, resource in template["Resources"].items()},
     )
+    absent = {
+        logical_id
+        for logical_id, one in template["Resources"].items()
+        if "Condition" in one and not resolver.holds(one["Condition"], logical_id)
+    }
     for name, output in template.get("Outputs", {}).items():
-        _check_output(name, output, rehearsal)
+        _check_output(name, output, rehearsal, absent)
     return {logical_id: _rehearsed(logical_id, one, rehearsal) for logical_id, one in template["Resources"].items()}
 
 
@@ -86,11 +91,12 @@ def _rehearsed(logical_id: str, resource: Mapping[str, Any], rehearsal: Resolver
     return {} if properties is NO_VALUE else properties
 
 
-def _check_output(name: str, output: Any, rehearsal: Resolver) -> None:
+def _check_output(name: str, output: Any, rehearsal: Resolver, absent: set[str]) -> None:
     if not isinstance(output, dict) or "Value" not in output:
         raise TemplateError(name, "an output has a Value")
     for key in sorted(output.keys() - OUTPUT):
         raise TemplateError(name, "this part of an output is not carried", key)
-    if "Condition" in output:
-        rehearsal.holds(output["Condition"], name)
+    stands = "Condition" not in output or rehearsal.holds(output["Condition"], name)
     rehearsal.resolve(name, output["Value"], "Value")
+    if stands and (left_out := sorted(absent.intersection(references(output["Value"], rehearsal.is_true)))):
+        raise TemplateError(name, f"refers to {left_out[0]}, which its condition leaves out", "Value")

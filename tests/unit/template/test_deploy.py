@@ -219,6 +219,8 @@ def test_what_fails_half_made_is_removed_so_that_the_next_deploy_makes_it_whole(
         ({"Resources": {"L": LOGS}, "Rules": {}}, "Rules: this section"),
         ({"Resources": {"L": {**LOGS, "Condition": "Never"}}}, "L: the condition Never is not defined"),
         ({"Resources": {"L": LOGS}, "Outputs": {"O": {"Value": {"Ref": "Nobody"}}}}, "O.Value: Ref to Nobody"),
+        ({"Conditions": {"No": {"Fn::Equals": ["a", "b"]}}, "Resources": {"L": LOGS, "M": {**LOGS, "Condition": "No"}},
+          "Outputs": {"O": {"Value": {"Ref": "M"}}}}, "O.Value: refers to M, which its condition leaves out"),
     ],
 )  # fmt: skip
 def test_a_planted_mistake_fails_with_the_logical_id(deployed: Deployer, resources: dict[str, Any], says: str):
