@@ -13,6 +13,7 @@ from typing import Any
 from infra.local.config import ACCOUNT_ID
 
 EMPTY_ETAG = "d41d8cd98f00b204e9800998ecf8427e"
+SECURE = "aws:SecureTransport"
 PUT, MARKED, DELETED = "s3:ObjectCreated:Put", "s3:ObjectRemoved:DeleteMarkerCreated", "s3:ObjectRemoved:Delete"
 
 
@@ -110,12 +111,21 @@ class Correction:
 
     def _under_tls(self, policy: bytes) -> bytes:
         """Return what of a bucket policy holds for who comes by TLS, for which loopback stands."""
-        found, without_tls = json.loads(policy), {"Bool": {"aws:SecureTransport": "false"}}
-        kept = [each for each in found["Statement"] if each.get("Condition") != without_tls]
+        found = json.loads(policy)
+        statements = found["Statement"] if isinstance(found["Statement"], list) else [found["Statement"]]
+        kept = [each for each in statements if not _wants_no_tls(each.get("Condition"))]
         if unknown := [each["Condition"] for each in kept if "Condition" in each]:
             shown = json.dumps(unknown[0])
             raise self._error("NotEmulated", f"not emulated: the condition {shown} of a bucket policy")
         return json.dumps({**found, "Statement": kept}).encode()
+
+
+def _wants_no_tls(condition: Any) -> bool:
+    """Say whether a condition is that of who does not come by TLS; IAM takes a value, or a list of one, in any case."""
+    if not isinstance(condition, dict) or list(condition) != ["Bool"] or list(condition["Bool"]) != [SECURE]:
+        return False
+    value = condition["Bool"][SECURE]
+    return [str(each).lower() for each in (value if isinstance(value, list) else [value])] == ["false"]
 
 
 def _method(of: Callable[..., Any]) -> Callable[..., Any]:

@@ -73,7 +73,7 @@ class Front:
         handler = self._handlers.get(request.service)
         if handler is None:
             return not_emulated(request)
-        if request.service == "s3" and request.headers.get("content-type", "").startswith("multipart/form-data"):
+        if request.service == "s3" and request.method == "POST" and _is_html_form(request):
             return not_emulated(request, "s3:PostObject, an upload by HTML form; use a presigned PUT")
         try:
             record = self._doorkeeper.identify(request)
@@ -144,3 +144,7 @@ def _answer(http: web.BaseRequest, response: Response) -> web.Response:
         headers["access-control-allow-origin"] = "*"
         headers["access-control-expose-headers"] = "*"
     return web.Response(status=response.status, headers=headers, body=response.body)
+
+
+def _is_html_form(request: Request) -> bool:
+    return request.headers.get("content-type", "").startswith("multipart/form-data")

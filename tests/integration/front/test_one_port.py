@@ -86,6 +86,9 @@ def test_what_aws_no_longer_takes_and_what_is_not_carried_of_s3_is_refused_by_na
     form = s3.generate_presigned_post("refusing", "one")
     answer = requests.post(form["url"], data=form["fields"], files={"file": b"body"}, timeout=10)
     assert (answer.status_code, "s3:PostObject" in answer.text) == (501, True)
+    kind = "multipart/form-data; boundary=x"
+    s3.put_object(Bucket="refusing", Key="form", Body=b"--x--", ContentType=kind)
+    assert s3.get_object(Bucket="refusing", Key="form")["Body"].read() == b"--x--"
 
 
 @pytest.mark.parametrize(

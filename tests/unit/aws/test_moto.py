@@ -228,7 +228,11 @@ async def test_a_bucket_policy_that_wants_tls_lets_in_who_comes_by_loopback_and_
         await moto.call("s3", "put_bucket_policy", Bucket="private", Policy=policy)
         await moto.call("s3", "put_object", Bucket="private", Key="a", Body=b"1")
 
-    await put(tls_only)
+    for value in ("false", False, ["false"], [False]):
+        await put({**deny, "Condition": {"Bool": {"aws:SecureTransport": value}}})
+    alone = json.dumps({"Version": "2012-10-17", "Statement": tls_only})
+    await moto.call("s3", "put_bucket_policy", Bucket="private", Policy=alone)
+    await moto.call("s3", "put_object", Bucket="private", Key="a", Body=b"1")
     with pytest.raises(ClientError, match="Forbidden"):
         await put(tls_only, deny)
     with pytest.raises(ClientError, match="not emulated: the condition"):
