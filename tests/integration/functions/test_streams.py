@@ -104,6 +104,17 @@ async def test_records_arrive_in_the_documented_shape_in_order_and_in_batches(tm
         assert record["eventSourceARN"] == STREAM
 
 
+async def test_what_a_full_batch_leaves_is_read_without_waiting_for_more(tmp_path):
+    async with StreamStage(tmp_path) as stage:
+        await stage.prepare(BatchSize=100, MaximumBatchingWindowInSeconds=1)
+        records = [stage.made(number, "k") for number in range(20)]
+        for record in records:
+            record["dynamodb"]["SizeBytes"] = 409_600
+        stage.functions.on_records(TABLE, STREAM, records)
+        await until(lambda: sum(map(len, stage.batches())) == 20)
+        assert [number for batch in stage.batches() for number in batch] == list(range(20))
+
+
 async def test_latest_begins_with_what_comes_after_it(tmp_path):
     async with StreamStage(tmp_path) as stage:
         stage.put(1)
