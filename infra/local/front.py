@@ -73,7 +73,7 @@ class Front:
         handler = self._handlers.get(request.service)
         if handler is None:
             return not_emulated(request)
-        if request.service == "s3" and request.method == "POST" and _is_html_form(request):
+        if request.service == "s3" and _is_html_form(request):
             return not_emulated(request, "s3:PostObject, an upload by HTML form; use a presigned PUT")
         try:
             record = self._doorkeeper.identify(request)
@@ -147,4 +147,6 @@ def _answer(http: web.BaseRequest, response: Response) -> web.Response:
 
 
 def _is_html_form(request: Request) -> bool:
-    return request.headers.get("content-type", "").startswith("multipart/form-data")
+    """Say whether it is S3's PostObject, which has no query; an object may have a form's type by any other way in."""
+    posted = request.method == "POST" and not request.query
+    return posted and request.headers.get("content-type", "").startswith("multipart/form-data")

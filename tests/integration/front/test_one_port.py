@@ -89,6 +89,7 @@ def test_what_aws_no_longer_takes_and_what_is_not_carried_of_s3_is_refused_by_na
     kind = "multipart/form-data; boundary=x"
     s3.put_object(Bucket="refusing", Key="form", Body=b"--x--", ContentType=kind)
     assert s3.get_object(Bucket="refusing", Key="form")["Body"].read() == b"--x--"
+    assert s3.create_multipart_upload(Bucket="refusing", Key="parts", ContentType=kind)["UploadId"]
 
 
 @pytest.mark.parametrize(
