@@ -6,6 +6,7 @@ from tests.unit.dynamodb.local import Local, RefusedError, item
 
 KEY = {"pk": {"S": "a"}, "sk": {"N": "1"}}
 PUT = {"PutRequest": {"Item": item("a", 1)}}
+STREAM = {"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"}
 
 
 @pytest.fixture
@@ -276,6 +277,25 @@ async def test_an_update_of_a_table_that_is_refused_leaves_it_as_it_was(local):
             TableName="things",
             AttributeDefinitions=[{"AttributeName": "g", "AttributeType": "N"}],
             GlobalSecondaryIndexUpdates=[{"Create": again}],
+        )
+    assert (await local("DescribeTable", TableName="things"))["Table"] == before
+
+
+async def test_an_update_that_is_refused_half_way_leaves_no_index_behind(local):
+    await local("UpdateTable", TableName="things", StreamSpecification=STREAM)
+    before = (await local("DescribeTable", TableName="things"))["Table"]
+    late = {
+        "IndexName": "late",
+        "KeySchema": [{"AttributeName": "h", "KeyType": "HASH"}],
+        "Projection": {"ProjectionType": "ALL"},
+    }
+    with pytest.raises(RefusedError):
+        await local(
+            "UpdateTable",
+            TableName="things",
+            AttributeDefinitions=[{"AttributeName": "h", "AttributeType": "S"}],
+            GlobalSecondaryIndexUpdates=[{"Create": late}],
+            StreamSpecification=STREAM,
         )
     assert (await local("DescribeTable", TableName="things"))["Table"] == before
 
