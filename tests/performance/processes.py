@@ -5,6 +5,7 @@ from pathlib import Path
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
+_GONE = (FileNotFoundError, ProcessLookupError)  # the second when it is reaped between the opening and the reading
 
 
 def _stat(pid: int) -> list[str]:
@@ -24,7 +25,7 @@ def ended_children_cpu_s(pid: int) -> float:
 def _ticks(pid: int, first: int) -> int:
     try:
         return sum(int(ticks) for ticks in _stat(pid)[first : first + 2])
-    except FileNotFoundError:
+    except _GONE:
         return 0
 
 
@@ -32,7 +33,7 @@ def rss_mb(pid: int) -> float:
     """Return the resident memory of a process in MB; 0 if it is gone."""
     try:
         return int(_stat(pid)[21]) * _PAGE / 1e6
-    except FileNotFoundError:
+    except _GONE:
         return 0.0
 
 
@@ -43,7 +44,7 @@ def tree(pid: int) -> list[int]:
         if entry.name.isdigit():
             try:
                 children.setdefault(int(_stat(int(entry.name))[1]), []).append(int(entry.name))
-            except (FileNotFoundError, ProcessLookupError):
+            except _GONE:
                 continue
     found, todo = [], [pid]
     while todo:

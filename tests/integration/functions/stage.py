@@ -265,5 +265,5 @@ def alive(pid: int) -> bool:
     """Say whether a process runs (a zombie does not)."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # the second when it is reaped between the opening and the reading
         return False
