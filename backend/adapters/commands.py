@@ -34,6 +34,7 @@ class DynamoCommands:
             updated_at=command.updated_at,
             ends_ms=_ms(command.expires_at),
             sent_ms=NOT_SENT,
+            issuer=command.issuer,
             expires_at=int((command.created_at + RETENTION).timestamp()),
         )
         with translated():
@@ -134,4 +135,5 @@ def _load(item: CommandsModel) -> Command:
         updated_at=item.updated_at,
         result=json.loads(item.result) if item.result else None,
         reason=item.reason or "",
+        issuer=item.issuer or "",
     )

@@ -1,5 +1,6 @@
 """Commands: what was asked of a device, and how far it has come. Nothing ever moves backwards."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -57,6 +58,8 @@ class Command:
     updated_at: datetime | None = None
     result: Any = None
     reason: str = ""
+    issuer: str = ""
+    """Who ordered it (`issuer_of`): asked for their right again when the device takes it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +72,14 @@ class CommandAnswer:
     at: datetime
     result: Any = None
     reason: str = ""
+
+
+def issuer_of(command: str, user: str) -> str:
+    """Return what a command remembers of who ordered it, by its id: enough to know them again, not to find them.
+
+    So nothing of a person stays in the commands of others' devices when they delete their account.
+    """
+    return hashlib.sha256(f"{command}\0{user}".encode()).hexdigest()[:32]
 
 
 def state_at(command: Command, now: datetime) -> State:

@@ -37,5 +37,6 @@ class CommandsModel(Table):
     sent_ms = NumberAttribute()
     result = UnicodeAttribute(null=True)
     reason = UnicodeAttribute(null=True)
+    issuer = UnicodeAttribute(null=True)
     expires_at = NumberAttribute()
     by_waiting = ByWaiting()

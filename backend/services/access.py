@@ -74,12 +74,12 @@ class Access:
         _allow(role, action, "room")
         return GrantedRoom(room=found, role=role)
 
-    def viewers(self, device: Device) -> frozenset[str]:
-        """Return all who may see a device: to whom its live messages go."""
+    def people(self, device: Device, action: Action) -> frozenset[str]:
+        """Return all whose membership lets them do this to a device."""
         members = list(self._memberships.of_subject(device_subject(device.thing)))
         if device.room:
             members += self._memberships.of_subject(room_subject(device.room))
-        return frozenset(member.user for member in members)
+        return frozenset(member.user for member in members if action in ALLOWED[member.role])
 
     def _role(self, caller: Caller, subjects: list[str]) -> Role | None:
         found = (self._memberships.find(subject, caller.user) for subject in subjects)

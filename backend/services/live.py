@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from backend.domain.access import user_subject
+from backend.domain.access import Action, user_subject
 from backend.ports import Devices, Presences, Publisher
 from backend.services.access import Access
 
@@ -26,7 +26,7 @@ class Live:
         if device is None:
             return 0
         told = 0
-        for user in sorted(self._access.viewers(device)):
+        for user in sorted(self._access.people(device, Action.SEE)):
             if any(client.connected for client in self._presences.of_subject(user_subject(user))):
                 self._publisher.publish(f"live/{self._stage}/{user}/{kind}", document)
                 told += 1

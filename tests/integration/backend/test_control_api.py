@@ -205,7 +205,7 @@ def test_what_was_asked_before_a_device_changed_hands_is_never_done(world: World
     assert command not in json.dumps(world.iot.published[told:])
     shown = bob("GET", f"/v1/devices/{thing}/shadow").json
     if how == "take over with all data":
-        assert state(bob, thing, command) == "EXPIRED"
+        assert state(bob, thing, command) == "REJECTED"
         assert shown["desired"] == {"door": "open"}
     else:
         assert bob("GET", f"/v1/devices/{thing}/commands/{command}").status == 404

@@ -240,8 +240,8 @@ def _widen(document: Any, narrow: str, wide: str) -> None:
 
 
 def test_a_former_member_who_still_hears_is_caught(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    viewers, former = Access.viewers, scene.people["former"].user
-    monkeypatch.setattr(Access, "viewers", lambda self, device: viewers(self, device) | {former})
+    people, former = Access.people, scene.people["former"].user
+    monkeypatch.setattr(Access, "people", lambda self, device, action: people(self, device, action) | {former})
     _, wrong = live.judge(scene)
     assert "former, connected, hears 1 times of urgent of the own device" in wrong
 
