@@ -2,15 +2,13 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from typing import Any
 
 from pynamodb.transactions import TransactWrite
 
 from backend.adapters.dynamo import transact, translated
-from backend.domain.devices import CLAIM_ATTEMPT_WINDOW, MAX_CLAIM_ATTEMPTS, Device
+from backend.domain.devices import Device
 from backend.domain.search import attribute_terms
-from backend.errors import ConflictError
 from backend.models.devices import DevicesModel
 from backend.models.search import SearchModel
 
@@ -51,31 +49,6 @@ class DynamoDevices:
                 transaction.save(SearchModel(term, device.thing))
 
         transact(build, conflict=TAKEN)
-
-    def take_attempt(self, thing: str, now: datetime) -> bool:
-        """Count one attempt at claiming, atomically; False when the window's are used up."""
-        now_s = int(now.timestamp())
-        window_s = int(CLAIM_ATTEMPT_WINDOW.total_seconds())
-        item = DevicesModel(thing)
-        try:
-            with translated():
-                item.update(
-                    [DevicesModel.attempts.add(1)],
-                    (DevicesModel.attempts < MAX_CLAIM_ATTEMPTS) & (DevicesModel.attempts_from > now_s - window_s),
-                )
-        except ConflictError:
-            pass
-        else:
-            return True
-        try:
-            with translated():
-                item.update(
-                    [DevicesModel.attempts.set(1), DevicesModel.attempts_from.set(now_s)],
-                    DevicesModel.thing.exists() & (DevicesModel.attempts_from <= now_s - window_s),
-                )
-        except ConflictError:
-            return False
-        return True
 
 
 def dump_device(device: Device) -> DevicesModel:
@@ -125,7 +98,7 @@ def load_device(item: DevicesModel) -> Device:
 
 
 def device_actions(device: Device) -> list[Any]:
-    """Return what makes an item what a device is now; what it runs and how often it was tried to claim is no part."""
+    """Return what makes an item what a device is now; what it runs is no part."""
     values: list[tuple[Any, Any]] = [
         (DevicesModel.type, device.type),
         (DevicesModel.registered_at, device.registered_at),

@@ -8,7 +8,7 @@ from datetime import datetime
 from backend.adapters.dynamo import translated
 from backend.domain.idempotency import LIFETIME, UNDER_WAY, Answered
 from backend.errors import ConflictError, KeyReusedError, UnderWayError
-from backend.models.people import AnswersModel
+from backend.models.people import ATTEMPT, AnswersModel
 
 LOOKS = 10
 PAUSE_S = 0.2
@@ -59,10 +59,11 @@ class DynamoIdempotency:
     def keys_of(self, user: str) -> Sequence[str]:
         """Return the keys of all answers kept for a person."""
         with translated():
-            return [row.key for row in AnswersModel.query(user, attributes_to_get=["user", "key"])]
+            rows = AnswersModel.query(user, attributes_to_get=["user", "key"])
+            return [row.key for row in rows if not row.key.startswith(ATTEMPT)]
 
     def remove_all(self, user: str) -> None:
-        """Forget all answers given to a person."""
+        """Forget all answers given to a person, and how often they tried what."""
         with translated(), AnswersModel.batch_write() as batch:
             for row in AnswersModel.query(user, attributes_to_get=["user", "key"]):
                 batch.delete(row)

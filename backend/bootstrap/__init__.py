@@ -74,6 +74,7 @@ def device_book() -> "DeviceBook":
     return DeviceBook(
         access=access(),
         devices=parts.devices(),
+        attempts=parts.attempts(),
         memberships=parts.memberships(),
         invitations=parts.invitations(),
         audit=parts.audit(),

@@ -40,6 +40,14 @@ def answers() -> "ports.Idempotency":
 
 
 @cache
+def attempts() -> "ports.Attempts":
+    """Return how often something was tried."""
+    from backend.adapters.attempts import DynamoAttempts
+
+    return DynamoAttempts(settings().table("idempotency"))
+
+
+@cache
 def dice() -> "ports.Dice":
     """Return randomness."""
     from backend.adapters.dice import SystemDice

@@ -16,8 +16,16 @@ CLAIM_PREFIX = "claim-"
 """Client ids of devices that are being provisioned, with the claim of the whole fleet, begin so; they are no things."""
 
 MIN_SECRET_LENGTH = 16
-MAX_CLAIM_ATTEMPTS = 10
 CLAIM_ATTEMPT_WINDOW = timedelta(hours=1)
+MAX_CLAIM_ATTEMPTS = 10
+"""Of one person at one device in a window, so that nobody's guessing keeps the next person from the right secret."""
+MAX_CLAIM_ATTEMPTS_OF_ALL = 10_000
+"""At one device in a window, by however many people: what a guess shared among accounts comes to.
+
+The weakest secret let in is 16 random digits (a manufacturer's; ours have 128 bits), 10^16 of them. 10,000 an hour are
+8.8 * 10^7 a year, which find one in 10^16 with a chance of less than one in 10^8. To use them up, and so to lock an
+owner out, takes a thousand accounts with a confirmed address each, hour by hour.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,10 +37,6 @@ class DevicesModel(Table):
     revoked = BooleanAttribute(default=False)
     data_from_ms = NumberAttribute(default=0)
     version = NumberAttribute(default=1)
-    attempts = NumberAttribute(default=0)
-    """At claiming, since ``attempts_from``."""
-    attempts_from = NumberAttribute(default=0)
-    """Epoch seconds."""
     factory = UnicodeAttribute(default="{}")
     """JSON."""
     firmware = UnicodeAttribute(default="")

@@ -133,3 +133,22 @@ class AnswersModel(Table):
     body = UnicodeAttribute(null=True)
     headers = UnicodeAttribute(null=True)
     expires_at = NumberAttribute()
+
+
+ATTEMPT = "\N{SECTION SIGN}"
+"""How the keys of attempts begin: no idempotency key does, for those are ASCII."""
+
+
+class AttemptsModel(Table):
+    """How often something was tried; stands in the table of answers."""
+
+    class Meta:
+        table_name = "idempotency"
+
+    user = UnicodeAttribute(hash_key=True)
+    """The person, or what was tried by many (``device#…``)."""
+    key = UnicodeAttribute(range_key=True)
+    attempts = NumberAttribute()
+    since = NumberAttribute()
+    """Epoch seconds."""
+    expires_at = NumberAttribute()

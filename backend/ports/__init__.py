@@ -4,7 +4,7 @@ One contract suite holds both.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from backend.domain.access import Invitation, Membership, Room
@@ -68,8 +68,15 @@ class Devices(Protocol):
             ConflictError: a device of that name is registered.
         """
 
-    def take_attempt(self, thing: str, now: datetime) -> bool:
-        """Count one attempt at claiming, atomically, before it is judged; False when the window's are used up."""
+
+class Attempts(Protocol):
+    """How often something was tried."""
+
+    def take(self, subject: str, what: str, limit: int, window: timedelta, now: datetime) -> bool:
+        """Count one attempt, atomically, before it is judged; False when the window's are used up.
+
+        A window begins with the first attempt in it.
+        """
 
 
 class Store(Protocol):

@@ -2,15 +2,22 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 
 from backend.domain.access import Action, Caller, Membership, Role, device_subject
 from backend.domain.audit import Entry
 from backend.domain.changes import Change, PutDevice, PutMembership, RemoveInvitation, RemoveMembership
-from backend.domain.devices import Device, secret_opens
+from backend.domain.devices import (
+    CLAIM_ATTEMPT_WINDOW,
+    MAX_CLAIM_ATTEMPTS,
+    MAX_CLAIM_ATTEMPTS_OF_ALL,
+    Device,
+    secret_opens,
+)
 from backend.domain.paging import Page
 from backend.domain.telemetry import epoch_ms
 from backend.errors import ConflictError, ForbiddenError, PreconditionFailedError
-from backend.ports import Audit, Clock, DeviceControl, Devices, Invitations, Memberships, Store
+from backend.ports import Attempts, Audit, Clock, DeviceControl, Devices, Invitations, Memberships, Store
 from backend.services.access import Access, Granted
 from backend.services.trail import Trail
 
@@ -23,6 +30,7 @@ class DeviceBook:
         *,
         access: Access,
         devices: Devices,
+        attempts: Attempts,
         memberships: Memberships,
         invitations: Invitations,
         audit: Audit,
@@ -33,6 +41,7 @@ class DeviceBook:
     ) -> None:
         self._access = access
         self._devices = devices
+        self._attempts = attempts
         self._memberships = memberships
         self._invitations = invitations
         self._audit = audit
@@ -52,7 +61,7 @@ class DeviceBook:
         device = self._devices.find(thing)
         if device is not None and device.owner == caller.user:
             return Granted(device=device, role=Role.OWNER)
-        if device is None or not self._devices.take_attempt(thing, now) or not secret_opens(device, secret, now=now):
+        if device is None or not self._may_try(caller, thing, now) or not secret_opens(device, secret, now=now):
             raise ForbiddenError("The device or its secret is not right, or too many were tried: wait an hour.")
         if device.owner is not None or device.revoked:
             raise ConflictError("The device has an owner, or was revoked; it must be released first.")
@@ -70,6 +79,12 @@ class DeviceBook:
                 raise ConflictError("The device has an owner; it must be released first.") from None
             return Granted(device=fresh, role=Role.OWNER)  # the same person, twice at once
         return Granted(device=claimed, role=Role.OWNER)
+
+    def _may_try(self, caller: Caller, thing: str, now: datetime) -> bool:
+        """Count an attempt at claiming; whose own are used up takes none of those that all have together."""
+        subject, window = device_subject(thing), CLAIM_ATTEMPT_WINDOW
+        mine = self._attempts.take(caller.user, f"claim {thing}", MAX_CLAIM_ATTEMPTS, window, now)
+        return mine and self._attempts.take(subject, "claim", MAX_CLAIM_ATTEMPTS_OF_ALL, window, now)
 
     def get(self, caller: Caller, thing: str) -> Granted:
         """Return one device."""

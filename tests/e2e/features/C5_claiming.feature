@@ -29,6 +29,12 @@ Feature: C5 Claiming a device by the secret on its label
     Then Ann is answered 403
     And the thermostat does not exist for Ann
 
+  Scenario: A stranger who guesses does not keep out who has the label
+    Given a thermostat that nobody owns
+    When Bob claims the thermostat by a wrong secret 10 times
+    And Ann claims the thermostat by the secret on its label
+    Then Ann sees the thermostat as owner
+
   @local_only
   Scenario: An hour later the label is good again
     Given a thermostat that nobody owns

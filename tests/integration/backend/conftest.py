@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from backend import ports
+from backend.adapters.attempts import DynamoAttempts
 from backend.adapters.devices import DynamoDevices
 from backend.adapters.people import DynamoAudit, DynamoInvitations, DynamoMemberships, DynamoProfiles, DynamoRooms
 from backend.adapters.readings import DynamoQuarantine, DynamoReadings
@@ -15,13 +16,14 @@ from backend.adapters.store import DynamoStore
 from backend.ports.search import SearchIndex
 from tests.integration.backend.tables import cloud_tables
 from tests.integration.backend.world import World, backend_world
-from tests.unit.backend.fakes import FakeDatabase, FakeQuarantine, FakeReadings
+from tests.unit.backend.fakes import FakeAttempts, FakeDatabase, FakeQuarantine, FakeReadings
 
 
 @dataclass
 class Repositories:
     memberships: ports.Memberships
     devices: ports.Devices
+    attempts: ports.Attempts
     index: SearchIndex
     rooms: ports.Rooms
     invitations: ports.Invitations
@@ -45,6 +47,7 @@ def repositories(request: pytest.FixtureRequest) -> Repositories:
         return Repositories(
             database.memberships,
             database.devices,
+            FakeAttempts(),
             database.index,
             database.rooms,
             database.invitations,
@@ -59,6 +62,7 @@ def repositories(request: pytest.FixtureRequest) -> Repositories:
     return Repositories(
         DynamoMemberships(names["memberships"]),
         DynamoDevices(names["devices"], names["search"]),
+        DynamoAttempts(names["idempotency"]),
         DynamoSearchIndex(names["search"]),
         DynamoRooms(names["memberships"], names["devices"]),
         DynamoInvitations(names["memberships"]),

@@ -2,10 +2,12 @@
 
 import uuid
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
+from backend.adapters.attempts import DynamoAttempts
+from backend.adapters.idempotency import DynamoIdempotency
 from backend.domain.access import Invitation, Membership, Role, Room, device_subject
 from backend.domain.accounts import Profile
 from backend.domain.audit import FORGOTTEN, Entry, first_id
@@ -69,14 +71,6 @@ def test_changes_are_made_together_or_not_at_all(repositories: Repositories, thi
     assert found is not None
     assert (found.owner, found.claimed_at) == (None, None)
     assert repositories.memberships.find(device_subject(thing), "ann") is None
-
-
-def test_a_change_of_a_device_leaves_its_count_of_attempts(repositories: Repositories, thing: str) -> None:
-    repositories.devices.add(device(thing))
-    for _ in range(10):
-        repositories.devices.take_attempt(thing, NOW)
-    repositories.store.commit(PutDevice(device=replace(device(thing), name="x", version=2), before=device(thing)))
-    assert not repositories.devices.take_attempt(thing, NOW)
 
 
 def test_an_invitation_is_found_by_id_subject_and_address_until_it_is_taken(
@@ -215,12 +209,28 @@ def test_a_profile_is_found_by_person_and_by_identity(repositories: Repositories
     assert repositories.profiles.find(thing) is None
 
 
-def test_attempts_are_ten_an_hour_and_none_at_what_is_absent(repositories: Repositories, thing: str) -> None:
-    assert not repositories.devices.take_attempt(thing, NOW)
-    repositories.devices.add(device(thing))
-    assert [repositories.devices.take_attempt(thing, NOW) for _ in range(12)] == [True] * 10 + [False] * 2
-    assert not repositories.devices.take_attempt(thing, NOW + timedelta(minutes=59))
-    assert repositories.devices.take_attempt(thing, NOW + timedelta(hours=1))
+def test_attempts_are_counted_by_who_and_what_in_a_window_from_the_first(
+    repositories: Repositories, thing: str
+) -> None:
+    hour = timedelta(hours=1)
+
+    def take(subject: str = thing, what: str = "claim", at: datetime = NOW) -> bool:
+        return repositories.attempts.take(subject, what, 10, hour, at)
+
+    assert [take(at=NOW + n * timedelta(minutes=1)) for n in range(12)] == [True] * 10 + [False] * 2
+    assert take(what="another")
+    assert take(subject=f"another-{thing}")
+    assert not take(at=NOW + timedelta(minutes=59))
+    assert [take(at=NOW + hour) for _ in range(11)] == [True] * 10 + [False]
+
+
+def test_attempts_are_no_answers_and_go_with_them(tables: dict[str, str], thing: str) -> None:
+    attempts, answers = DynamoAttempts(tables["idempotency"]), DynamoIdempotency(tables["idempotency"])
+    assert attempts.take(thing, "claim t", 1, timedelta(hours=1), NOW)
+    assert answers.begin(thing, "k", "f", NOW) is None
+    assert answers.keys_of(thing) == ["k"]
+    answers.remove_all(thing)
+    assert attempts.take(thing, "claim t", 1, timedelta(hours=1), NOW)
 
 
 def test_memberships_of_a_person_come_in_pages(repositories: Repositories) -> None:

@@ -22,7 +22,7 @@ from backend.domain.changes import (
     RemoveProfile,
     RemoveRoom,
 )
-from backend.domain.devices import CLAIM_ATTEMPT_WINDOW, MAX_CLAIM_ATTEMPTS, Device
+from backend.domain.devices import Device
 from backend.domain.paging import Page
 from backend.domain.search import attribute_terms, firmware_term
 from backend.domain.telemetry import Bucket, BucketKey, Quarantined
@@ -98,7 +98,6 @@ class FakeMemberships:
 class FakeDevices:
     def __init__(self) -> None:
         self.rows: dict[str, Device] = {}
-        self.attempts: dict[str, tuple[int, datetime]] = {}
 
     def find(self, thing: str) -> Device | None:
         return self.rows.get(thing)
@@ -111,14 +110,17 @@ class FakeDevices:
             raise ConflictError("registered")
         self.rows[device.thing] = device
 
-    def take_attempt(self, thing: str, now: datetime) -> bool:
-        if thing not in self.rows:
-            return False
-        count, since = self.attempts.get(thing, (0, datetime.min.replace(tzinfo=UTC)))
-        if since <= now - CLAIM_ATTEMPT_WINDOW:
+
+class FakeAttempts:
+    def __init__(self) -> None:
+        self.rows: dict[tuple[str, str], tuple[int, datetime]] = {}
+
+    def take(self, subject: str, what: str, limit: int, window: timedelta, now: datetime) -> bool:
+        count, since = self.rows.get((subject, what), (0, datetime.min.replace(tzinfo=UTC)))
+        if since <= now - window:
             count, since = 0, now
-        self.attempts[thing] = (min(count + 1, MAX_CLAIM_ATTEMPTS), since)
-        return count < MAX_CLAIM_ATTEMPTS
+        self.rows[subject, what] = (min(count + 1, limit), since)
+        return count < limit
 
 
 class FakeSearchIndex:

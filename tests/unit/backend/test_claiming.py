@@ -6,12 +6,18 @@ from urllib.parse import parse_qsl
 import pytest
 
 from backend.domain.access import Caller, Role
-from backend.domain.devices import qr_payload
+from backend.domain.devices import (
+    CLAIM_ATTEMPT_WINDOW,
+    MAX_CLAIM_ATTEMPTS,
+    MAX_CLAIM_ATTEMPTS_OF_ALL,
+    MIN_SECRET_LENGTH,
+    qr_payload,
+)
 from backend.errors import ConflictError, FieldlineError, ForbiddenError, NotFoundError
 from backend.services.devices import DeviceBook
 from backend.services.trail import Trail
 from tests.unit.backend.examples import SECRET, device
-from tests.unit.backend.fakes import NOW, FakeControl, FakeDatabase, ManualClock
+from tests.unit.backend.fakes import NOW, FakeAttempts, FakeControl, FakeDatabase, ManualClock
 
 ANN, BOB = Caller(user="ann"), Caller(user="bob")
 
@@ -20,11 +26,13 @@ class Book:
     def __init__(self) -> None:
         self.database = FakeDatabase()
         self.devices = self.database.devices
+        self.attempts = FakeAttempts()
         self.clock = ManualClock()
         self.devices.add(device())
         self.service = DeviceBook(
             access=self.database.access,
             devices=self.devices,
+            attempts=self.attempts,
             memberships=self.database.memberships,
             invitations=self.database.invitations,
             audit=self.database.audit,
@@ -75,6 +83,28 @@ def test_after_ten_attempts_even_the_right_secret_is_refused_for_an_hour(book: B
     assert refusal(book, "t1", SECRET) in refused
     book.clock.move(hours=1)
     assert book.service.claim(BOB, "t1", SECRET).role is Role.OWNER
+
+
+def test_a_stranger_who_guesses_does_not_keep_out_who_has_the_secret(book: Book) -> None:
+    for _ in range(20):
+        refusal(book, "t1", "wrong")
+    assert book.service.claim(ANN, "t1", SECRET).role is Role.OWNER
+
+
+def test_a_guess_shared_among_many_accounts_ends_before_it_has_a_chance(book: Book) -> None:
+    """The ceiling is what the arithmetic beside it says, and whose own attempts are used up takes none of it."""
+    for guesser in range(MAX_CLAIM_ATTEMPTS_OF_ALL // MAX_CLAIM_ATTEMPTS):
+        for _ in range(MAX_CLAIM_ATTEMPTS + 1):
+            with pytest.raises(ForbiddenError):
+                book.service.claim(Caller(user=f"guesser-{guesser}"), "t1", "wrong")
+        if guesser == 0:
+            assert book.attempts.rows["device#t1", "claim"][0] == MAX_CLAIM_ATTEMPTS
+    with pytest.raises(ForbiddenError):
+        book.service.claim(ANN, "t1", SECRET)
+    a_year = MAX_CLAIM_ATTEMPTS_OF_ALL * (timedelta(days=365) / CLAIM_ATTEMPT_WINDOW)
+    assert a_year / 10**MIN_SECRET_LENGTH < 1e-8
+    book.clock.move(hours=1)
+    assert book.service.claim(ANN, "t1", SECRET).role is Role.OWNER
 
 
 def test_somebody_elses_device_is_as_absent_as_one_that_does_not_exist(book: Book) -> None:
