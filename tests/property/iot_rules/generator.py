@@ -120,7 +120,9 @@ class Generator:
         value = self.dice.random() < 0.4
         items = (tree.Item(self.expression(depth, names)),) if value else self.items(depth, names)
         where = self.expression(depth, names) if self.dice.random() < 0.3 else None
-        return tree.Select(items, self.expression(depth, names), where, value)
+        alias = self.name() if self.dice.random() < 0.3 else None
+        select = tree.Select(items, self.expression(depth, names), where, value, alias)
+        return tree.Exists(select) if self.dice.random() < 0.2 else select
 
     def payload(self) -> bytes:
         kind = self.dice.random()

@@ -109,11 +109,15 @@ _WITHOUT_VARIABLES = {"transform": 0, "get_thing_shadow": -1}
 class Compiler:
     """Turns the expressions of one statement (or of its templates) into closures."""
 
-    def __init__(self, sql: str, version: str, variables: tuple[str, ...], *, external: bool = True) -> None:
+    def __init__(
+        self, sql: str, version: str, variables: tuple[str, ...], *, external: bool = True, row: str | None = None
+    ) -> None:
         self.sql = sql
         self.version = version
         self.variables = variables
         self._external = external
+        self._row = row
+        """What the nested SELECT around calls its row."""
 
     def _refuse(self, message: str, at: int = 0) -> SqlError:
         return SqlError(message, self.sql, at)
@@ -131,6 +135,8 @@ class Compiler:
 
     def _field(self, node: tree.Field) -> Run:
         name = node.name
+        if name == self._row:
+            return lambda _, scope: scope
 
         def run(context: Context, scope: Value) -> Value:
             row = context.root if scope is PAYLOAD else scope
@@ -248,8 +254,9 @@ class Compiler:
 
     def _select(self, node: tree.Select) -> Run:
         self._needs_2016("Nested SELECTs")
-        source, select = self.expression(node.source), self.selection(node)
-        where = self.expression(node.where) if node.where is not None else lambda _, __: True
+        inner = Compiler(self.sql, self.version, self.variables, external=self._external, row=node.alias)
+        source, select = self.expression(node.source), inner.selection(node)
+        where = inner.expression(node.where) if node.where is not None else lambda _, __: True
 
         def run(context: Context, scope: Value) -> Value:
             rows = source(context, scope)
@@ -264,9 +271,13 @@ class Compiler:
 
         return run
 
+    def _exists(self, node: tree.Exists) -> Run:
+        select = self._select(node.select)
+        return lambda context, scope: select(context, scope) not in ([], UNDEFINED)
+
     def selection(self, select: tree.Select | tree.Statement) -> Run:
-        """Return the closure of a SELECT's items: to one object, or to the value after VALUE."""
-        if select.value:
+        """Return the closure of a SELECT's items: to one object, or to the value after VALUE; ``*`` alone is all."""
+        if select.value or select.items == (tree.Item(tree.Star()),):
             return self.expression(select.items[0].expression)
         steps = [self._item(item) for item in select.items]
 

@@ -236,9 +236,16 @@ class _Build(Transformer[Token, Any]):
         return tuple(item for item in (first, *rest) if item is not None), False
 
     def subselect(
-        self, selection: tuple[tuple[tree.Item, ...], bool], source: tree.Expression, where: tree.Expression | None
+        self,
+        selection: tuple[tuple[tree.Item, ...], bool],
+        source: tree.Expression,
+        alias: str | None,
+        where: tree.Expression | None,
     ) -> tree.Select:
-        return tree.Select(selection[0], source, where, selection[1])
+        return tree.Select(selection[0], source, where, selection[1], alias)
+
+    def exists(self, select: tree.Select) -> tree.Exists:
+        return tree.Exists(select)
 
     def variable(self, token: Token, value: tree.Expression) -> tuple[Token, tree.Expression]:
         if len(token) - 1 > MAX_VARIABLE_NAME:

@@ -6,7 +6,7 @@ from typing import Union
 
 Expression = Union[
     "Literal", "Star", "Field", "Variable", "Member", "Call", "Cast", "Unary", "Binary", "Case", "Array", "Object",
-    "Select",
+    "Select", "Exists",
 ]  # fmt: skip
 
 
@@ -170,15 +170,27 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Select:
-    """A nested SELECT: its source is an expression."""
+    """A nested SELECT: its source is an expression; ``alias`` names the row in it, which may be no object."""
 
     items: tuple[Item, ...]
     source: Expression
     where: Expression | None
     value: bool = False
+    alias: str | None = None
 
     def __str__(self) -> str:
-        return f"(SELECT {_selection(self)} FROM {self.source}{_where(self)})"  # noqa: S608 - a rule, not a database
+        source = str(self.source) if self.alias is None else f"{self.source} AS {self.alias}"
+        return f"(SELECT {_selection(self)} FROM {source}{_where(self)})"  # noqa: S608 - a rule, not a database
+
+
+@dataclass(frozen=True, slots=True)
+class Exists:
+    """``EXISTS (SELECT …)``."""
+
+    select: Select
+
+    def __str__(self) -> str:
+        return f"EXISTS {self.select}"
 
 
 @dataclass(frozen=True, slots=True)
