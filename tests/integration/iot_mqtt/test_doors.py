@@ -17,8 +17,8 @@ from tests.unit.iot_mqtt import wire
 from tests.unit.iot_mqtt.harness import ALLOW_ALL, document, statement
 
 
-def presigned(local, *, secret=None, service="iotdevicegateway", region="us-east-1", at=None, path="/mqtt") -> str:
-    """The URL AWS documents for MQTT over WebSocket, signed by hand."""
+def presigned(local, *, secret=None, service="iotdevicegateway", region="us-east-1", at=None, host=None) -> str:
+    """The URL AWS documents for MQTT over WebSocket, signed by hand; ``host`` as it is signed."""
     import hashlib
     import hmac
     from urllib.parse import quote
@@ -27,19 +27,19 @@ def presigned(local, *, secret=None, service="iotdevicegateway", region="us-east
     at = at or datetime.now(UTC)
     stamp, date = at.strftime("%Y%m%dT%H%M%SZ"), at.strftime("%Y%m%d")
     scope = f"{date}/{region}/{service}/aws4_request"
-    host = f"localhost:{local.ports['https']}"
+    address = f"localhost:{local.ports['https']}"
     query = (
         f"X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential={quote(f'{settings.access_key_id}/{scope}', safe='')}"
         f"&X-Amz-Date={stamp}&X-Amz-SignedHeaders=host"
     )
     empty = hashlib.sha256(b"").hexdigest()
-    canonical = f"GET\n{path}\n{query}\nhost:{host}\n\nhost\n{empty}"
+    canonical = f"GET\n/mqtt\n{query}\nhost:{host or address}\n\nhost\n{empty}"
     text = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
     key = f"AWS4{secret or settings.secret_access_key}".encode()
     for part in (date, region, service, "aws4_request"):
         key = hmac.new(key, part.encode(), hashlib.sha256).digest()
     signature = hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
-    return f"wss://{host}{path}?{query}&X-Amz-Signature={signature}"
+    return f"wss://{address}/mqtt?{query}&X-Amz-Signature={signature}"
 
 
 class Socket:
@@ -66,8 +66,9 @@ async def http():
         yield session
 
 
-async def test_a_signed_websocket_url_connects_and_carries_messages(local, http):
-    async with http.ws_connect(presigned(local), ssl=tls(local), protocols=["mqtt"]) as raw:
+@pytest.mark.parametrize("host", [None, "localhost"], ids=["host with port", "host alone, as on port 443"])
+async def test_a_signed_websocket_url_connects_and_carries_messages(local, http, host):
+    async with http.ws_connect(presigned(local, host=host), ssl=tls(local), protocols=["mqtt"]) as raw:
         client = Socket(raw)
         await client.send(wire.connect("ws1"))
         assert (await client.get()).codes == [0]
@@ -82,10 +83,11 @@ async def test_a_signed_websocket_url_connects_and_carries_messages(local, http)
         {"secret": "forged"},
         {"service": "iotdata"},
         {"region": "eu-west-1"},
+        {"host": "elsewhere"},
         {"at": datetime.now(UTC) - timedelta(hours=1)},
         {"at": datetime.now(UTC) + timedelta(hours=1)},
     ],
-    ids=["forged", "wrong service", "wrong region", "expired", "not yet"],
+    ids=["forged", "wrong service", "wrong region", "wrong host", "expired", "not yet"],
 )
 async def test_a_bad_signature_does_not_upgrade(local, http, broken):
     with pytest.raises(aiohttp.WSServerHandshakeError) as refused:

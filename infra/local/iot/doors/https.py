@@ -133,11 +133,7 @@ class HttpsDoor:
         Raises:
             SignatureError: nobody's that we know, expired, or of another service.
         """
-        path, _, query = http.raw_path.partition("?")
-        now = datetime.now(UTC)  # noqa: TID251 - clients sign with real time
-        verified = sigv4.verify(
-            http.method, path, query, _headers(http), body, secret_for=self._keys.secret_for, now=now
-        )
+        verified = _verified(http, body, self._keys)
         if verified.service not in services:
             message = f"Credential should be scoped to correct service: {', '.join(sorted(services))}"
             raise sigv4.SignatureError("SignatureDoesNotMatch", message)
@@ -200,6 +196,26 @@ class HttpsDoor:
     def _explain(self, http: web.BaseRequest, why: str) -> None:
         entry = {"source_ip": _ip(http), "action": f"{http.method} {http.path}", "refused": why}
         self._authorizer.denials.write(entry)
+
+
+def _verified(http: web.BaseRequest, body: bytes, keys: KeyStore) -> sigv4.Verified:
+    path, _, query = http.raw_path.partition("?")
+    headers = _headers(http)
+    now = datetime.now(UTC)  # noqa: TID251 - clients sign with real time
+
+    def verify(host: str) -> sigv4.Verified:
+        signed = {**headers, "host": host}
+        return sigv4.verify(http.method, path, query, signed, body, secret_for=keys.secret_for, now=now)
+
+    host = headers.get("host", "")
+    name, _, port = host.rpartition(":")
+    try:
+        return verify(host)
+    except sigv4.SignatureError:
+        if not (name and port.isdecimal()):
+            raise
+        # On AWS the port is 443, which Host leaves out: some sign so for any port (the SDK for JavaScript in browsers).
+        return verify(name)
 
 
 def required(method: str, path: str, query: str) -> list[tuple[str, str]]:  # noqa: PLR0911 - a table
