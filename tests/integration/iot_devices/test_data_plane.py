@@ -52,6 +52,21 @@ def test_a_topic_that_is_none_is_refused(data, served, topic):
     assert not served.broker.published
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [{"responseTopic": "a/#"}, {"responseTopic": ""}, {"correlationData": "no base64!"}, {"messageExpiry": -1}],
+    ids=lambda wrong: next(iter(wrong)),
+)
+def test_a_property_that_mqtt_5_does_not_have_is_refused(data, served, wrong):
+    refused(data.publish, "InvalidRequestException", topic="a", payload=b"", **wrong)
+    assert not served.broker.published
+
+
+def test_an_expiry_of_0_becomes_1_as_over_mqtt(data, served):
+    data.publish(topic="a", payload=b"", messageExpiry=0)
+    assert served.broker.published[0].properties.message_expiry_s == 1
+
+
 def test_a_payload_over_128_kib_is_refused(data):
     refused(data.publish, "RequestEntityTooLargeException", topic="a", payload=b"x" * (128 * 1024 + 1))
     data.publish(topic="a", payload=b"x" * (128 * 1024))

@@ -185,17 +185,21 @@ def _load_properties(ask: Ask) -> Properties:
     try:
         users: Any = json.loads(ask.get("userProperties", "[]"))
         pairs = tuple((name, value) for one in users for name, value in one.items())
-        correlation = base64.b64decode(ask["correlationData"]) if "correlationData" in ask else None
+        correlation = base64.b64decode(ask["correlationData"], validate=True) if "correlationData" in ask else None
     except (ValueError, AttributeError, TypeError) as error:
         raise InvalidError("Invalid MQTT 5 property.") from error
     if not all(isinstance(value, str) for _, value in pairs):
         raise InvalidError("Invalid MQTT 5 user property.")
-    expiry_s = ask.get("messageExpiry")
+    response_topic, expiry_s = ask.get("responseTopic"), ask.get("messageExpiry")
+    if response_topic is not None and not _publishable(response_topic):
+        raise InvalidError(f"Invalid response topic: {response_topic}")
+    if expiry_s is not None and expiry_s < 0:
+        raise InvalidError(f"Invalid message expiry: {expiry_s}")
     return Properties(
         payload_format_indicator=indicators[ask.get("payloadFormatIndicator")],
         content_type=ask.get("contentType"),
-        response_topic=ask.get("responseTopic"),
+        response_topic=response_topic,
         correlation_data=correlation,
-        message_expiry_s=min(expiry_s, 604_800) if expiry_s else None,
+        message_expiry_s=None if expiry_s is None else min(max(expiry_s, 1), 604_800),
         user_properties=pairs,
     )
