@@ -85,6 +85,7 @@ async def test_overlapping_subscriptions_deliver_once_with_the_highest_qos():
         (wire.connect("c", v5=True, will=("a/+", b"", 0, False)), True, 0x90),
         (wire.connect("c", v5=True, will=("a", b"", 2, False)), True, 0x9B),
         (wire.connect("c", v5=True, props=b"\x15\x00\x01x"), True, 0x87),
+        (wire.connect("c", v5=True, props=b"\x16\x00\x01x"), True, 0x87),
         (wire.connect("c", v5=True, props=b"\x21\x00\x00"), True, 0x80),
         (wire.connect("c\0", v5=True), True, 0x80),
         (wire.packet(0x10, wire.text("MQIsdp") + b"\x04\x02\x00\x3c" + wire.text("c")), False, 1),

@@ -163,6 +163,18 @@ async def test_packets_aws_does_not_serve_end_the_connection(packet, v5):
     await client.end()
 
 
+@pytest.mark.parametrize(
+    "packet",
+    [b"\x80\x00", b"\xa0\x00", b"\xc1\x00", b"\xc0\x01a", b"\xe1\x00", b"\x41\x02\x00\x01", b"\x00\x00"],
+    ids=["SUBSCRIBE", "UNSUBSCRIBE", "PINGREQ", "PINGREQ with a body", "DISCONNECT", "PUBACK", "of no type"],
+)
+async def test_a_packet_with_wrong_flags_is_malformed(packet):
+    client = await Broker().connected(v5=True)
+    client.send(packet)
+    assert (await client.one()).codes == [0x81]
+    await client.end()
+
+
 @BOTH
 async def test_qos_2_gets_no_acknowledgement(v5):
     for packet in (wire.publish("t", qos=2, v5=v5), wire.subscribe(("t", 2), v5=v5)):

@@ -19,6 +19,13 @@ async def test_no_local_spares_the_publisher_its_own_message():
     assert await client.nothing()
 
 
+async def test_no_local_spares_nothing_that_another_filter_asks_for():
+    client = await Broker().subscribed("c", ("a/#", 5), ("a/b", 0), v5=True)
+    client.send(wire.publish("a/b", v5=True), wire.publish("a/c", v5=True))
+    assert (await client.one()).topic == "a/b"
+    assert await client.nothing()
+
+
 async def test_properties_are_forwarded_and_the_expiry_counts_down():
     broker = Broker()
     client = await persistent(broker, v5=True)

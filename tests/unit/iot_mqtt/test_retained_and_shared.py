@@ -132,3 +132,77 @@ async def test_no_local_on_a_shared_subscription_is_an_error():
     client = await Broker().connected(v5=True)
     client.send(wire.subscribe(("$share/g/a", 4), v5=True))
     assert (await client.one()).codes == [0x82]
+
+
+# -- what a member leaves unacknowledged
+
+
+@BOTH
+async def test_what_a_member_did_not_acknowledge_goes_to_another_when_it_is_gone(v5):
+    broker = Broker(choose=lambda members: members[0])
+    gone = await broker.subscribed("gone", "$share/g/a", "b", v5=v5, **({"props": b"\x21\0\2"} if v5 else {}))
+    left = await broker.subscribed("left", "$share/g/a", v5=v5)
+    for number in range(3):
+        broker.gateway.publish(Message(topic="a", payload=b"%d" % number, qos=1))
+    broker.gateway.publish(Message(topic="b", payload=b"its own", qos=1))
+    [first] = await gone.get(1)
+    assert await left.nothing()
+    gone.send(wire.puback(first.pid))
+    gone.connection.lost()
+    assert [got.payload for got in await left.get(2)] == [b"1", b"2"]
+    assert await left.nothing()
+
+
+async def test_what_the_only_persistent_member_did_not_acknowledge_waits_for_it():
+    broker = Broker()
+    client = await persistent(broker)
+    client.send(wire.subscribe("$share/g/a"))
+    await client.one()
+    for number in range(3):
+        broker.gateway.publish(Message(topic="a", payload=b"%d" % number, qos=1))
+    await client.get(3)
+    client.connection.lost()
+    assert not broker.gateway.sessions.find("c").stored
+    client = await persistent(broker)
+    assert [got.payload for got in await client.get(3)] == [b"0", b"1", b"2"]
+    assert await client.nothing()
+
+
+async def test_what_nobody_of_the_group_can_keep_is_dropped_with_its_last_member():
+    broker = Broker()
+    client = await broker.subscribed("c", "$share/g/a")
+    broker.gateway.publish(Message(topic="a", payload=b"x", qos=1))
+    await client.one()
+    client.connection.lost()
+    again = await broker.subscribed("c", "$share/g/a")
+    assert await again.nothing()
+
+
+@pytest.mark.parametrize(
+    ("action", "filters", "deny", "allowed"),
+    [
+        ("iot:Subscribe", ["topicfilter/$share/g/a"], [], True),
+        ("iot:Subscribe", ["topicfilter/$share/*/a"], [], True),
+        ("iot:Subscribe", ["topicfilter/a"], [], True),
+        ("iot:Subscribe", ["topicfilter/$share/h/a", "topicfilter/b"], [], False),
+        ("iot:Subscribe", ["topicfilter/*"], ["topicfilter/a"], False),
+        ("iot:Subscribe", ["topicfilter/*"], ["topicfilter/$share/*"], False),
+        ("iot:Receive", ["topic/$share/g/a"], [], True),
+        ("iot:Receive", ["topic/a"], [], True),
+        ("iot:Receive", ["topic/b"], [], False),
+        ("iot:Receive", ["topic/$share/g/a"], ["topic/a"], False),
+    ],
+)
+async def test_a_policy_may_name_a_shared_subscription_with_its_group_or_without(action, filters, deny, allowed):
+    broker = Broker()
+    other = "iot:Receive" if action == "iot:Subscribe" else "iot:Subscribe"
+    statements = [statement(["iot:Connect", other], "*"), statement(action, filters)]
+    statements += [statement(action, deny, effect="Deny")] if deny else []
+    broker.principals.default = [document(*statements)]
+    client = await broker.connected(v5=True)
+    client.send(wire.subscribe("$share/g/a", v5=True))
+    got = await client.one()
+    assert got.codes == ([1] if allowed or action == "iot:Receive" else [0x87])
+    broker.gateway.publish(Message(topic="a", payload=b"x", qos=1))
+    assert await client.nothing() is not allowed
+    assert bool(broker.denials.entries()) is not allowed

@@ -116,9 +116,12 @@ class Grants:
         """Judge iot:RetainPublish, asked in addition to iot:Publish."""
         return self.allows("iot:RetainPublish", f"topic/{topic}")
 
-    def may_subscribe(self, topic_filter: str) -> bool:
-        """Judge iot:Subscribe, once a filter in a SUBSCRIBE."""
-        return self.allows("iot:Subscribe", f"topicfilter/{topic_filter}")
+    def may_subscribe(self, topic_filter: str, inner: str) -> bool:
+        """Judge iot:Subscribe, once a filter in a SUBSCRIBE; ``inner`` is the filter without a group's `$share/…/`.
+
+        No page says by which of both a shared one is judged; the sample policies of AWS's device SDKs name both.
+        """
+        return self._either("iot:Subscribe", f"topicfilter/{inner}", f"topicfilter/{topic_filter}")
 
     def may_receive(self, topic: str) -> bool:
         """Judge iot:Receive, asked at each delivery; a refusal is written down each time."""
@@ -126,6 +129,25 @@ class Grants:
         if known is None or not known:
             known = self._remember(self._receive, topic, "iot:Receive")
         return known
+
+    def may_receive_shared(self, topic: str, group: str) -> bool:
+        """Judge iot:Receive for a member of a group, by either name as above."""
+        if self._receive.get(topic):
+            return True
+        name = f"$share/{group}/{topic}"
+        return self._receive.get(name) or self._keep(
+            self._receive, name, allowed=self._either("iot:Receive", f"topic/{topic}", f"topic/{name}")
+        )
+
+    def _either(self, action: str, *resources: str) -> bool:
+        """Say whether one of the names is allowed and none denied; write down a refusal."""
+        arns = [self._authorizer.arn_prefix + resource for resource in dict.fromkeys(resources)]
+        decisions = [(arn, self._decide(action, arn, {})) for arn in arns]
+        denied = [decided for decided in decisions if decided[1].denied]
+        if not denied and any(decision.allowed for _, decision in decisions):
+            return True
+        self._explain(action, *(denied or decisions)[0])
+        return False
 
     def allows(self, action: str, resource: str, **more: Any) -> bool:
         """Return the decision; write down a refusal."""
@@ -136,9 +158,13 @@ class Grants:
         return decision.allowed
 
     def _remember(self, known: dict[str, bool], topic: str, action: str) -> bool:
+        return self._keep(known, topic, allowed=self.allows(action, f"topic/{topic}"))
+
+    @staticmethod
+    def _keep(known: dict[str, bool], topic: str, *, allowed: bool) -> bool:
         if len(known) >= _REMEMBERED:
             known.clear()
-        allowed = known[topic] = self.allows(action, f"topic/{topic}")
+        known[topic] = allowed
         return allowed
 
     def _decide(self, action: str, arn: str, more: Mapping[str, Any]) -> Decision:
@@ -171,9 +197,6 @@ class Grants:
         considered = [
             {"statement": one.statement, "effect": one.effect, "mismatch": one.mismatch} for one in decision.considered
         ]
-        explicit = decision.by != "default" and any(
-            one.effect == "Deny" and not one.mismatch for one in decision.considered
-        )
         self._authorizer.denials.write(
             {
                 "client_id": self.client_id,
@@ -184,7 +207,7 @@ class Grants:
                 "by": decision.by,
                 "considered": considered,
                 "missing": f"nothing: {decision.by} denies it"
-                if explicit
+                if decision.denied
                 else f"a statement that allows {action} on {arn}",
             }
         )

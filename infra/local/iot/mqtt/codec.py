@@ -351,3 +351,16 @@ def load_ack(body: bytes, *, v5: bool) -> int:
     if reader.left:
         reader.properties(PUBACK)
     return packet_id
+
+
+def remaining_length(data: bytes, at: int, end: int) -> tuple[int, int] | None:
+    """Return (length, where the body begins); None while its bytes have not all arrived. (MQTT 5, 2.1.4)."""
+    value = 0
+    for count in range(4):
+        if at + count >= end:
+            return None
+        byte = data[at + count]
+        value |= (byte & 0x7F) << 7 * count
+        if byte < 0x80:
+            return value, at + count + 1
+    raise PacketError("remaining length longer than four bytes")

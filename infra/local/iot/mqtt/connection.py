@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 _MQTT5 = b"\x00\x04MQTT\x05"
+_SERVED = {0, codec.PUBACK, codec.PINGREQ, codec.SUBSCRIBE, codec.UNSUBSCRIBE, codec.DISCONNECT}
+"""The packets whose flags are told; of a type 0 there is none."""
 _IN_CONNACK = {Reason.TOPIC_INVALID, Reason.QUOTA_EXCEEDED, Reason.QOS_UNSUPPORTED}
 
 
@@ -99,7 +101,7 @@ class Connection:
             if size >= 0x80 and start < end and data[start] < 0x80:
                 size, start = size & 0x7F | data[start] << 7, start + 1
             elif size >= 0x80:
-                found = _remaining_length(data, at + 1, end)
+                found = codec.remaining_length(data, at + 1, end)
                 if found is None:
                     break
                 size, start = found
@@ -137,7 +139,8 @@ class Connection:
             self._disconnect(session, body)
         else:
             # guide, differences: PUBREC, PUBREL, PUBCOMP and AUTH are not served. A second CONNECT: [MQTT-3.1.0-2].
-            raise PacketError(f"packet {head:#04x} not served here", Reason.PROTOCOL_ERROR)
+            known = kind in _SERVED  # and so its flags are wrong [MQTT-2.1.3-1]
+            raise PacketError(f"packet {head:#04x} not served so", Reason.MALFORMED if known else Reason.PROTOCOL_ERROR)
 
     def _before_connack(self, kind: int, head: int, body: bytes) -> None:
         if self._authenticating:  # as above: it did not wait for CONNACK
@@ -383,16 +386,3 @@ class Connection:
             self.cut(Reason.KEEP_ALIVE_TIMEOUT, lifecycle.KEEP_ALIVE_TIMEOUT, "keep alive timeout")  # [MQTT-3.1.2-22]
         else:
             self._timer = self._loop.call_later(left_s + 0.001, self._check_keep_alive)
-
-
-def _remaining_length(data: bytes, at: int, end: int) -> tuple[int, int] | None:
-    """Return (length, where the body begins); None while its bytes have not all arrived. (MQTT 5, 2.1.4)."""
-    value = 0
-    for count in range(4):
-        if at + count >= end:
-            return None
-        byte = data[at + count]
-        value |= (byte & 0x7F) << 7 * count
-        if byte < 0x80:
-            return value, at + count + 1
-    raise PacketError("remaining length longer than four bytes")

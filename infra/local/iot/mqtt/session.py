@@ -3,7 +3,6 @@
 import struct
 from collections import deque
 from collections.abc import Callable
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from infra.local.iot.message import Message
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
     from asyncio import TimerHandle
 
     from infra.local.iot.mqtt.connection import Connection
+    from infra.local.iot.mqtt.shared import Group
 
 
 _SHORT, _MEDIUM = struct.Struct("!BBH").pack, struct.Struct("!BBBH").pack
@@ -24,10 +24,12 @@ _SHORT, _MEDIUM = struct.Struct("!BBH").pack, struct.Struct("!BBBH").pack
 class Outgoing:
     """One message on its way out, encoded once for all who get it in the same form."""
 
-    __slots__ = ("_parts", "expires_at", "message", "topic")
+    __slots__ = ("_parts", "expires_at", "group", "message", "topic")
 
-    def __init__(self, message: Message, expires_at: float | None = None) -> None:
+    def __init__(self, message: Message, expires_at: float | None = None, group: "Group | None" = None) -> None:
         self.message = message
+        self.group = group
+        """Whose member gets it, and to whom it goes back unacknowledged."""
         self.topic = message.topic
         self.expires_at = expires_at
         self._parts: dict[int, tuple[bytes, bytes]] = {}
@@ -149,7 +151,7 @@ class Session:
             self.release_timer = later(1.0, lambda: self.release(later))
 
     def detach(self) -> None:
-        """Keep for later what the lost connection did not acknowledge.
+        """Keep for later what the lost connection did not acknowledge, and give groups back what was theirs.
 
         It will be sent again under another packet id and without DUP (developer guide, "MQTT": differences).
         """
@@ -157,15 +159,16 @@ class Session:
         if self.release_timer is not None:
             self.release_timer.cancel()
             self.release_timer = None
-        for outgoing, retain, _ in self.inflight.values():
-            self.waiting_bytes += len(outgoing.message.payload)
-            self.live.append((outgoing, retain))
-        unacknowledged = len(self.inflight)
+        unacknowledged = [(outgoing, retain) for outgoing, retain, _ in self.inflight.values()]
+        self.waiting_bytes += sum(len(outgoing.message.payload) for outgoing, _ in unacknowledged)
+        left = [*unacknowledged, *self.stored, *self.live]
         self.inflight.clear()
-        self.live.rotate(unacknowledged)
-        self.stored.extendleft(reversed(list(islice(self.live, unacknowledged))))
-        self.stored.extend(islice(self.live, unacknowledged, None))
         self.live.clear()
+        self.stored = deque(waiting for waiting in left if waiting[0].group is None)
+        for outgoing, _ in left:
+            if outgoing.group is not None:
+                self.waiting_bytes -= len(outgoing.message.payload)
+                outgoing.group.take_back(outgoing)
 
     def _wait(self, queue: deque[Waiting], waiting: Waiting) -> None:
         size = len(waiting[0].message.payload)

@@ -84,7 +84,7 @@ class Sessions:
             return Reason.BAD_CLIENT_ID, "no client id for a persistent session"  # 3.1.1 [MQTT-3.1.3-8]
         if len(client_id.encode()) > self._gateway.limits.client_id_bytes or client_id.startswith("$"):
             return Reason.BAD_CLIENT_ID, "client id too long, or it begins with $"  # quotas: client id size
-        if Property.AUTH_METHOD in connect.properties:
+        if not connect.properties.keys().isdisjoint({Property.AUTH_METHOD, Property.AUTH_DATA}):
             return Reason.NOT_AUTHORIZED, "enhanced authentication is not supported"  # guide, differences: no AUTH
         if client_id and not self._rate(client_id):
             return Reason.QUOTA_EXCEEDED, "too many CONNECTs per second with this client id"

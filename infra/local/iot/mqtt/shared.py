@@ -39,6 +39,13 @@ class Group:
         Where none is connected the group queues QoS 1, provided one member's session is persistent; when the queue is
         full the newest is dropped.
         """
+        self._offer(Outgoing(outgoing.message, outgoing.expires_at, self), qos)
+
+    def take_back(self, outgoing: Outgoing) -> None:
+        """Give another member what one that is gone has not acknowledged. (guide: shared subscriptions)."""
+        self._offer(outgoing, 1)
+
+    def _offer(self, outgoing: Outgoing, qos: int) -> None:
         active = self._active(outgoing.topic)
         if active:
             member = self._choose(active) if len(active) > 1 else active[0]
@@ -82,5 +89,9 @@ class Group:
 
     def _active(self, topic: str) -> list[Session]:
         return [
-            member for member in self.members if member.connection is not None and member.connection.may_receive(topic)
+            member
+            for member in self.members
+            if (connection := member.connection) is not None
+            and (grants := connection.grants) is not None
+            and grants.may_receive_shared(topic, self.name)
         ]

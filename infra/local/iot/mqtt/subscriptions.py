@@ -98,8 +98,7 @@ class Subscriptions:
         if fault:
             self._gateway.explain(connection, f"filter {topic_filter!r}: {fault}")
             return Reason.FILTER_INVALID
-        # A shared subscription is judged by the filter after the share name. (guide: shared subscriptions)
-        allowed = connection.grants is not None and connection.grants.may_subscribe(inner)
+        allowed = connection.grants is not None and connection.grants.may_subscribe(topic_filter, inner)
         return Reason.SUCCESS if allowed else Reason.NOT_AUTHORIZED
 
     def _cuts(self, connection: Connection, code: int) -> bool:

@@ -77,6 +77,14 @@ class Subscription:
         self.no_local = no_local
         self.retain_as_published = retain_as_published
 
+    def with_other(self, other: "Subscription") -> "Subscription":
+        """Return what both ask for together where both match: the higher QoS, and all that either would get."""
+        return Subscription(
+            max(self.qos, other.qos),
+            no_local=self.no_local and other.no_local,
+            retain_as_published=self.retain_as_published or other.retain_as_published,
+        )
+
 
 class _Node:
     __slots__ = ("children", "groups", "subscribers")
@@ -144,8 +152,7 @@ class Tree:
             groups.extend(node.groups.values())
             for session, subscription in node.subscribers.items():
                 held = best.get(session)
-                if held is None or held.qos < subscription.qos:
-                    best[session] = subscription
+                best[session] = held.with_other(subscription) if held else subscription
         return list(best.items()), groups
 
     def _nodes(self, topic: str) -> Iterator[_Node]:

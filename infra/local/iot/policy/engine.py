@@ -63,6 +63,11 @@ class Decision:
     considered: tuple[Considered, ...] = ()
     """Every statement, of a refusal only: it is what the developer will ask about."""
 
+    @property
+    def denied(self) -> bool:
+        """Say whether a Deny decided, and not only the want of an Allow."""
+        return any(one.effect == "Deny" and not one.mismatch for one in self.considered)
+
 
 def evaluate(statements: Iterable[Statement], *, action: str, resource: str, context: Context) -> Decision:
     """Return the decision over all statements pooled from all policies of a principal."""
