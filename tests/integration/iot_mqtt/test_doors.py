@@ -77,6 +77,23 @@ async def test_a_signed_websocket_url_connects_and_carries_messages(local, http,
         assert sorted(kinds) == [3, 4, 9]
 
 
+async def test_a_websocket_message_too_large_is_the_clients_error(local, http):
+    async with http.ws_connect(presigned(local), ssl=tls(local), protocols=["mqtt"]) as watching:
+        watcher = Socket(watching)
+        await watcher.send(wire.connect(local.name("watcher")))
+        assert (await watcher.get()).codes == [0]
+        name = local.name("large")
+        await watcher.send(wire.subscribe(f"$aws/events/presence/disconnected/{name}"))
+        assert (await watcher.get()).codes == [1]
+        async with http.ws_connect(presigned(local), ssl=tls(local), protocols=["mqtt"]) as raw:
+            client = Socket(raw)
+            await client.send(wire.connect(name))
+            assert (await client.get()).codes == [0]
+            await client.send(wire.publish("w/large", b"x" * 400_000, qos=1))
+            assert await client.get() is None
+        assert json.loads((await watcher.get()).payload)["disconnectReason"] == "CLIENT_ERROR"
+
+
 @pytest.mark.parametrize(
     "broken",
     [

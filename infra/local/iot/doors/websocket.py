@@ -65,6 +65,8 @@ class WebSocketLink:
                 connection.feed(frame.data)
             elif frame.type is WSMsgType.TEXT:
                 connection.broken(PacketError("a text frame", Reason.PROTOCOL_ERROR))  # [MQTT-6.0.0-1]
+            elif frame.type is WSMsgType.ERROR:
+                connection.broken(PacketError(f"no WebSocket message: {frame.data}", Reason.QUOTA_EXCEEDED))
             else:
                 if self._socket.close_code not in {None, _LOST}:
                     # page "Lifecycle events": a Close frame is a disconnect by the client, without its will.
