@@ -28,10 +28,11 @@ class Principals(Protocol):
     def certificate(self, der: bytes) -> Principal | None:
         """Return who presents this certificate; None unless it is registered here and ACTIVE."""
 
-    def documents(self, principal: Principal) -> Sequence[tuple[str, Mapping[str, Any]]]:
+    def documents(self, principal: Principal, client_id: str | None = None) -> Sequence[tuple[str, Mapping[str, Any]]]:
         """Return (policy name, parsed document) of every IoT policy that applies to the principal.
 
-        Attached to the principal itself, or to a static group (or its ancestors) that holds a thing attached to it.
+        Attached to the principal itself, or to a static group (or its ancestors) that holds a thing attached to it:
+        the client's thing, where there is a client. (page "AWS IoT Core policies": client id and thing name match).
         """
 
     def thing(self, principal: Principal, client_id: str) -> Thing | None:

@@ -33,5 +33,14 @@ def test_the_tool_judges_as_the_gateway_would(iot):
         [considered] = answer["considered"]
         assert (considered["statement"], considered["effect"]) == ("device[0]", "Allow")
         assert considered["mismatch"].startswith("resource")
+    iot.create_thing_group(thingGroupName="house")
+    iot.add_thing_to_thing_group(thingGroupName="house", thingName="lamp")
+    everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [everything]})
+    iot.create_policy(policyName="house", policyDocument=document)
+    iot.attach_policy(policyName="house", target=f"{PREFIX}:thinggroup/house")
+    for client_id, decision in (("", "allow"), ("lamp", "allow"), ("other", "deny")):
+        answer = ask_registry(iot, made["certificateId"], "iot:Connect", f"{PREFIX}:client/x", client_id)
+        assert answer["decision"] == decision
     identity = "us-east-1:11111111-2222-3333-4444-555555555555"
     assert ask_registry(iot, identity, "iot:Connect", f"{PREFIX}:client/x", "")["decision"] == "deny"

@@ -308,6 +308,11 @@ def test_effective_policies_pool_the_principals_and_its_groups_ancestors(iot, se
     assert [name for name, _ in served.registry.documents(principal)] == ["own", "house"]
     assert served.registry.thing(principal, "lamp").name == "lamp"
     assert served.registry.thing(principal, "other") is None
+    assert [name for name, _ in served.registry.documents(principal, "lamp")] == ["own", "house"]
+    assert [name for name, _ in served.registry.documents(principal, "other")] == ["own"]
+    iot.detach_thing_principal(thingName="lamp", principal=arn)
+    iot.attach_thing_principal(thingName="lamp", principal=arn, thingPrincipalType="EXCLUSIVE_THING")
+    assert [name for name, _ in served.registry.documents(principal, "other")] == ["own", "house"]
     iot.update_certificate(certificateId=made["certificateId"], newStatus="INACTIVE")
     assert served.registry.certificate(der) is None
     assert served.registry.documents(principal) == ()

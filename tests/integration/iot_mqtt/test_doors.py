@@ -295,8 +295,10 @@ async def test_a_device_publishes_over_https_within_its_policy(local, http):
         for path in ("/topics/other?qos=1", "/topics/h/1?retain=true", "/topics/?qos=1"):
             async with http.post(base + path, data=b"x", ssl=context) as answer:
                 assert answer.status == 403
-        async with http.get(f"{base}/things/{name}/shadow", ssl=context) as answer:
-            assert answer.status == 403
+        for path in (f"/things/{name}/shadow", f"/things/{name}/jobs"):
+            async with http.get(base + path, ssl=context) as answer:
+                assert answer.status == 403
+    assert local.denials()[-1]["refused"] == "no such request of the data plane here"
 
 
 @pytest.mark.parametrize(("cached", "asked"), [(False, 3), (True, 1)])

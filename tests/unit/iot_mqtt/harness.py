@@ -42,7 +42,7 @@ class FakePrincipals:
     def certificate(self, der):
         return self.certificates.get(der)
 
-    def documents(self, principal):
+    def documents(self, principal, client_id=None):
         return [(f"policy{n}", d) for n, d in enumerate(self.policies.get(principal.id, self.default))]
 
     def thing(self, principal, client_id):

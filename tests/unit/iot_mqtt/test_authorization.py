@@ -63,8 +63,8 @@ def test_a_decision_is_made_once_until_it_is_forgotten_and_refusals_are_written_
     asked = []
 
     class Counting(FakePrincipals):
-        def documents(self, principal):
-            asked.append(principal.id)
+        def documents(self, principal, client_id=None):
+            asked.append((principal.id, client_id))
             return super().documents(principal)
 
     principals = Counting()
@@ -73,12 +73,13 @@ def test_a_decision_is_made_once_until_it_is_forgotten_and_refusals_are_written_
     grants = made.grants(Principal(kind="certificate", id="p"), "c", "")
     assert [grants.may_publish("a") for _ in range(3)] == [True] * 3
     assert [grants.may_publish("b") for _ in range(3)] == [False] * 3
-    assert asked == ["p"]
+    assert asked == [("p", "c")]
     assert made.denials.total == 3
+    assert "no thing of this certificate" in made.denials.entries()[0]["missing"]
     principals.default = []
     grants.forget()
     assert not grants.may_publish("a")
-    assert asked == ["p", "p"]
+    assert asked == [("p", "c")] * 2
 
 
 def test_a_broken_document_is_ignored_and_said():

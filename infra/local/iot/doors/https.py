@@ -161,8 +161,8 @@ class HttpsDoor:
         # Over HTTP there is no client: thing variables and iot:ClientId do not resolve.
         grants = self._authorizer.grants(principal, None, _ip(http)) if principal else None
         if grants is None or not wanted or not all(grants.allows(action, resource) for action, resource in wanted):
-            if not principal:
-                self._explain(http, "no certificate, signature or authorizer")
+            if not (principal and wanted):
+                self._explain(http, "no such request of the data plane here" if principal else "no credentials")
             return _forbidden()
         request = Request(
             service="iotdata",

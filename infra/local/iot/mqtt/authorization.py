@@ -41,12 +41,12 @@ class Authorizer:
         """Return what this principal may do as this client."""
         return Grants(self, principal, client_id, source_ip)
 
-    def statements(self, principal: Principal) -> tuple[Statement, ...]:
+    def statements(self, principal: Principal, client_id: str | None) -> tuple[Statement, ...]:
         """Return the IoT policies' statements that apply to the principal, pooled; its own documents come first."""
         found: list[Statement] = []
         for position, document in enumerate(principal.policy_documents if principal.kind == "custom" else ()):
             found.extend(parse(document, f"authorizer policy {position}"))
-        for name, parsed in self.principals.documents(principal):
+        for name, parsed in self.principals.documents(principal, client_id):
             found.extend(self._statements_of(name, parsed))
         return tuple(found)
 
@@ -191,12 +191,17 @@ class Grants:
             certificate=authorizer.certificate_facts(der) if der else {},
             cognito_sub=principal.cognito_identity_id,
         )
-        return authorizer.statements(principal)
+        return authorizer.statements(principal, self.client_id)
 
     def _explain(self, action: str, arn: str, decision: Decision) -> None:
         considered = [
             {"statement": one.statement, "effect": one.effect, "mismatch": one.mismatch} for one in decision.considered
         ]
+        missing = (
+            f"nothing: {decision.by} denies it" if decision.denied else f"a statement that allows {action} on {arn}"
+        )
+        if self.principal.kind == "certificate" and self._context.thing is None and self.client_id:
+            missing += "; no thing of this certificate has the client's name: no thing variables, no groups' policies"
         self._authorizer.denials.write(
             {
                 "client_id": self.client_id,
@@ -206,8 +211,6 @@ class Grants:
                 "resource": arn,
                 "by": decision.by,
                 "considered": considered,
-                "missing": f"nothing: {decision.by} denies it"
-                if decision.denied
-                else f"a statement that allows {action} on {arn}",
+                "missing": missing,
             }
         )

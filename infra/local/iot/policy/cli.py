@@ -167,9 +167,13 @@ def ask_registry(iot: Any, principal: str, action: str, resource: str, client_id
     """Return the decision for a principal of a running local cloud; ``iot`` is boto3's client for it."""
     if re.fullmatch("[0-9a-f]{64}", principal):
         principal = iot.describe_certificate(certificateId=principal)["certificateDescription"]["certificateArn"]
+    thing = _find_thing(iot, principal, client_id)
     policies = iot.get_effective_policies(principal=principal)["effectivePolicies"]
+    if client_id:  # the policies of thing groups count where the thing is the client's
+        names = {policy["policyName"] for policy in _client_policies(iot, principal, thing)}
+        policies = [policy for policy in policies if policy["policyName"] in names]
     statements = [one for policy in policies for one in parse(policy["policyDocument"], policy["policyName"])]
-    context = Context(client_id=client_id or None, thing=_find_thing(iot, principal, client_id))
+    context = Context(client_id=client_id or None, thing=thing)
     if ":cert/" in principal:
         asked = iot.describe_certificate(certificateId=principal.rpartition("/")[2])["certificateDescription"]
         der = ssl.PEM_cert_to_DER_cert(asked["certificatePem"])
@@ -182,6 +186,14 @@ def ask_registry(iot: Any, principal: str, action: str, resource: str, client_id
         "by": decision.by,
         "considered": [asdict(one) for one in decision.considered],
     }
+
+
+def _client_policies(iot: Any, principal: str, thing: Thing | None) -> list[dict[str, Any]]:
+    if thing is None:
+        listed: list[dict[str, Any]] = iot.list_attached_policies(target=principal)["policies"]
+    else:
+        listed = iot.get_effective_policies(principal=principal, thingName=thing.name)["effectivePolicies"]
+    return listed
 
 
 def _find_thing(iot: Any, principal: str, client_id: str) -> Thing | None:

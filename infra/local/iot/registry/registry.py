@@ -97,7 +97,7 @@ class Registry:
             return None
         return Principal(kind="certificate", id=record.id, certificate_der=der)
 
-    def documents(self, principal: Principal) -> Sequence[tuple[str, Mapping[str, Any]]]:
+    def documents(self, principal: Principal, client_id: str | None = None) -> Sequence[tuple[str, Mapping[str, Any]]]:
         """Return (policy name, parsed document) of every policy that applies; nothing for a certificate not ACTIVE."""
         name = self._principal_name(principal)
         if name is None:
@@ -105,7 +105,13 @@ class Registry:
         record = self.state.certificates.get(principal.id)
         if record and record.claim_policy:
             return [("provisioning claim", record.claim_policy)]
-        return [(policy.name, policy.versions[policy.default].parsed) for policy in self.policies.effective(name)]
+        things = [
+            thing
+            for thing in self.state.things_of(name)
+            if client_id is None or thing.principals[name] or thing.name == client_id
+        ]
+        policies = self.policies.effective(name, things)
+        return [(policy.name, policy.versions[policy.default].parsed) for policy in policies]
 
     def thing(self, principal: Principal, client_id: str) -> Thing | None:
         """Return the principal's exclusive thing, else the thing named ``client_id`` if it is attached to it."""
