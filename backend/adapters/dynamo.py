@@ -2,15 +2,14 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache
 from typing import Any
 
-from pynamodb.connection import Connection
 from pynamodb.exceptions import PynamoDBException, TransactWriteError
 from pynamodb.transactions import TransactWrite
 
 from backend.domain.paging import Page
 from backend.errors import ConflictError, UnavailableError
+from backend.models.base import connection
 
 TRANSACTION_ATTEMPTS = 4
 CONDITION_FAILED = "ConditionalCheckFailedException"
@@ -59,7 +58,7 @@ def transact(build: Callable[[TransactWrite], None], *, conflict: str) -> None:
     """
     for attempt in range(TRANSACTION_ATTEMPTS):
         try:
-            with translated(conflict), TransactWrite(connection=_connection()) as transaction:
+            with translated(conflict), TransactWrite(connection=connection()) as transaction:
                 build(transaction)
         except UnavailableError:
             if attempt == TRANSACTION_ATTEMPTS - 1:
@@ -77,12 +76,6 @@ def only_returned_failed(error: ConflictError) -> bool:
     reasons = cause.cancellation_reasons if isinstance(cause, TransactWriteError) else []
     failed = [reason for reason in reasons if reason and reason.code == "ConditionalCheckFailed"]
     return bool(failed) and all(reason.raw_item for reason in failed)
-
-
-@cache
-def _connection() -> Connection:
-    """Return the connection all transactions share: making one costs more CPU than a hundred calls on it."""
-    return Connection()
 
 
 def page_of(results: Any, after: str) -> Page[Any]:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import pytest
 from aiohttp import web
 
-from backend.adapters import dynamo
+from backend.models.base import connection
 from infra.local.clock import ManualClock
 from infra.local.config import Settings
 from infra.local.dynamodb import Dynamo
@@ -139,12 +139,12 @@ def metered_world() -> Iterator[tuple[World, Meter]]:
             endpoint = f"http://127.0.0.1:{runner.addresses[0][1]}"
             for name, value in {**credentials, "AWS_ENDPOINT_URL": endpoint}.items():
                 patch.setitem(os.environ, name, value)
-            dynamo._connection.cache_clear()
+            connection.cache_clear()
             with backend_world(patch) as world:
                 world.clock.tick = timedelta(milliseconds=1)  # as real ones: no two notes fall on one instant
                 yield world, meter
     finally:
-        dynamo._connection.cache_clear()
+        connection.cache_clear()
         asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(30)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(30)
