@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from infra.local.iot.rules import aws_calls
 from infra.local.iot.rules.actions import KINDS, REFUSED, ActionError, build_action
 from infra.local.iot.rules.parser import SqlError
 from tests.unit.iot_rules.fakes import FUNCTION, ROLE, Room, lambda_action, republish
@@ -127,3 +128,20 @@ def test_a_template_that_cannot_be_compiled_is_refused_with_its_place(template):
         build_action(republish("out/" + template), "2016-03-23")
 
     assert refused.value.column > 4
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "told"),
+    [
+        ("", b'<?xml version="1.0"?>\n<Error><Code>NoSuchBucket</Code><Message>no &quot;b&quot;</Message></Error>',
+         'no "b" (Service: x; Status Code: 400; Error Code: NoSuchBucket)'),
+        ("", b'{"__type": "com.amazonaws.sqs#QueueDoesNotExist", "message": "no queue"}',
+         "no queue (Service: x; Status Code: 400; Error Code: QueueDoesNotExist)"),
+        ("ResourceNotFoundException:http://x/", b'{"message": "no function"}',
+         "no function (Service: x; Status Code: 400; Error Code: ResourceNotFoundException)"),
+        ("", b"oops", "oops (Service: x; Status Code: 400; Error Code: )"),
+        ("", b"[1]", "[1] (Service: x; Status Code: 400; Error Code: )"),
+    ],
+)  # fmt: skip
+def test_a_refusal_is_told_as_the_error_actions_page_tells_it(kind, body, told):
+    assert aws_calls._refusal("x", 400, kind, body) == f"The error received was {told}"

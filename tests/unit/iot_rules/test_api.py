@@ -4,6 +4,9 @@ import json
 
 import pytest
 
+from infra.local.iot.control import IotApi
+from infra.local.iot.errors import NotEmulatedError
+from infra.local.wire import Request
 from tests.unit.iot_rules.fakes import ROLE, Room, lambda_action, republish, sqs
 
 
@@ -145,8 +148,19 @@ async def test_functions_that_reach_outside_are_not_allowed_in_error_actions():
     assert "not allowed in an error action" in refused[2]
 
 
-async def test_rule_destinations_are_refused_by_name():
-    refused = error_of(await Room().call("POST", "/destinations", {}))
+class _NothingElse:
+    """A registry that carries no operation."""
 
-    assert refused[:2] == (400, "InvalidRequestException")
-    assert "/destinations" in refused[2]
+    def call(self, operation, _ask):
+        raise NotEmulatedError(operation)
+
+
+@pytest.mark.parametrize(("method", "operation"), [("GET", "ListTopicRuleDestinations"),
+                                                   ("POST", "CreateTopicRuleDestination")])  # fmt: skip
+async def test_rule_destinations_are_refused_by_name(method, operation):
+    api = IotApi(_NothingElse(), rules=Room().api.handle)
+    body = b'{"destinationConfiguration":{}}'
+
+    refused = error_of(await api.handle(Request(service="iot", method=method, path="/destinations", body=body)))
+
+    assert refused == (501, "NotImplementedException", f"not emulated: {operation}")

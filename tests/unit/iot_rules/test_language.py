@@ -24,6 +24,7 @@ from infra.local.iot.rules.templates import compile_template
             "Unexpected 'b'; expected an operator, AS, FROM, WHERE, a comma or the end",
         ),
         ("SELECT FROM 't'", "       ^", "Unexpected 'FROM'; expected an expression"),
+        ("SELECT abs(", "           ^", "Unexpected the end; expected an expression or ) at line"),
         ("SELECT a AS FROM 't'", "            ^", "Unexpected 'FROM'; expected a name"),
         ("SELECT a IN FROM 't'", "            ^", "Unexpected 'FROM'; expected an expression"),
         ("SELECT CASE WHEN a THEN 1 END AS x", "            ^", "Unexpected 'WHEN'; expected an expression"),

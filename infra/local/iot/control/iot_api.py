@@ -8,7 +8,7 @@ from infra.local.iot.errors import IotError
 from infra.local.iot.registry.registry import Registry
 from infra.local.wire import Handler, Request, Response
 
-RULE_PATHS = ("/rules", "/destinations")
+RULE_PATHS = "/rules"
 
 
 class IotApi:

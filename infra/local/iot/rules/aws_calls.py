@@ -1,6 +1,8 @@
 """Calls of the rules engine to other AWS services: as the service itself, or under the role a rule gives it."""
 
 import asyncio
+import html
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -158,7 +160,7 @@ class AwsCalls:
             raise CallError(f"{call.service} could not be reached: {error!r}") from error
         if response.status >= 300:
             kind = response.headers.get("x-amzn-errortype", "")
-            raise CallError(f"{kind} {body.decode(errors='replace')}".strip(), status=response.status)
+            raise CallError(_refusal(call.service, response.status, kind, body), status=response.status)
         return body
 
 
@@ -166,7 +168,19 @@ def _verbatim(url: str) -> yarl.URL:
     return yarl.URL(url, encoded=True)
 
 
+def _refusal(service: str, status: int, kind: str, body: bytes) -> str:
+    """Return why a service refused a call, as the page "Error handling (error action)" words it."""
+    text = body.decode(errors="replace")
+    try:
+        told = json.loads(text)
+        code, reason = kind or str(told.get("__type", "")), told.get("message")
+    except (ValueError, AttributeError):
+        code, reason = _element(text, "Code"), _element(text, "Message")
+    code = code.rpartition("#")[2].partition(":")[0]
+    return f"The error received was {reason or text} (Service: {service}; Status Code: {status}; Error Code: {code})"
+
+
 def _element(text: str, name: str) -> str:
-    """Return the text of the one XML element of that name in an STS answer; "" without one."""
+    """Return the text of the first XML element of that name in an answer; "" without one."""
     found = re.search(f"<{name}>([^<]*)</{name}>", text)
-    return found[1] if found else ""
+    return html.unescape(found[1]) if found else ""

@@ -119,7 +119,7 @@ def _explain(error: UnexpectedInput, text: str, at: int) -> str:
     expected: set[str] = set(getattr(error, "accepts", None) or getattr(error, "allowed", None) or ())
     words = []
     if expected >= _EXPRESSION:
-        expected -= _EXPRESSION | {"STAR", "MINUS", "LPAR", "NOT", "VALUE"}
+        expected -= _EXPRESSION | {"STAR", "MINUS", "LPAR", "NOT", "VALUE", "_EXISTS"}
         words.append("an expression")
     if expected >= _OPERATORS:
         expected -= _OPERATORS | {"STAR", "MINUS", "DOT", "DOT_STAR", "LPAR"}
