@@ -127,6 +127,8 @@ def _lambda(parameters: Mapping[str, Any], outcome: Outcome, context: Context) -
 
 def _republish(parameters: Mapping[str, Any], outcome: Outcome, _: Context) -> Call:
     topic = unescape_topic(parameters["topic"])
+    if not topic:
+        raise ActionError("The topic is empty after substitution")
     if topic.startswith("$aws/things/") and "/jobs/" in topic:
         raise ActionError("Republishing to reserved job topics is not supported")
     given = parameters.get("headers", {})
