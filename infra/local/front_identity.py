@@ -26,6 +26,9 @@ _TARGETS = {
     "AWSEvents": "events",
     "AmazonSQS": "sqs",
 }
+_SIGNED_AS = {"execute-api": "iot"}
+"""What SDKs call a service in a signature, where they do not call it by its name: AWS IoT's control plane by those of
+before 2023 (botocore's models of the time), Debian's AWS CLI 2 among them."""
 _REAL_ENOUGH = timedelta(seconds=5)
 _SIGV2 = re.compile(r"(?:^|&)(?:AWSAccessKeyId|Signature)=")
 UNSIGNED: Mapping[str, frozenset[str]] = {
@@ -60,6 +63,7 @@ class Doorkeeper:
         """Return the request with the service and region it claims to be for, its caller anonymous."""
         found = _CREDENTIAL.search(headers.get("authorization", "")) or _CREDENTIAL.search(query)
         region, service = found.groups() if found else (self._region, _unsigned_service(path, headers, body))
+        service = _SIGNED_AS.get(service, service)
         return Request(
             service=service, method=method, path=path, query=query, headers=headers, body=body, region=region
         )

@@ -69,6 +69,7 @@ def door(tmp_path):
     ("parts", "service"),
     [
         ({"headers": {"authorization": "AWS4-HMAC-SHA256 Credential=A/20260101/eu-west-1/sqs/aws4_request, S"}}, "sqs"),
+        ({"headers": {"authorization": "AWS4-HMAC-SHA256 Credential=A/20260101/x/execute-api/aws4_request, S"}}, "iot"),
         ({"headers": {}, "query": "X-Amz-Credential=A%2F20260101%2Feu-west-1%2Fs3%2Faws4_request&X-Amz-Date=1"}, "s3"),
         ({"headers": {"x-amz-target": "AWSCognitoIdentityProviderService.SignUp"}}, "cognito-idp"),
         ({"headers": {"x-amz-target": "AWSCognitoIdentityService.GetId"}}, "cognito-identity"),
