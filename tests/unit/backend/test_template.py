@@ -1,11 +1,14 @@
 """What the template promises beyond being valid: nothing lost, nothing silent, room for a team's own functions."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from infra.local.iot.rules.compiler import compile_statement
+from infra.local.iot.rules.context import V2, Context
 from tests.integration.backend.tables import TEMPLATE, load_template
 
 ROOT = TEMPLATE.parents[1]
@@ -65,6 +68,25 @@ def test_every_rule_reports_its_failures() -> None:
     rules = of_type("AWS::IoT::TopicRule")
     assert rules
     assert all("ErrorAction" in rule["Properties"]["TopicRulePayload"] for rule in rules.values())
+
+
+@pytest.mark.parametrize(
+    ("topics", "fires"),
+    [
+        (["cmd/dev/t-1/+/req"], True),
+        (["$aws/things/t-1/shadow/get/accepted", "cmd/dev/t-1/+/req"], True),
+        (["$aws/things/t-1/shadow/get/accepted"], False),
+        (["cmd/prod/t-1/+/req"], False),
+        ([], False),
+    ],
+)
+def test_only_who_subscribes_to_commands_costs_an_invocation(topics: list[str], fires: bool) -> None:
+    found = re.search(r"!Sub >-\n(\s+SELECT .*/subscribed/.*\n.*\n)", TEMPLATE.read_text())
+    assert found is not None
+    payload = json.dumps({"clientId": "t-1", "eventType": "subscribed", "topics": topics}).encode()
+    message = Context(topic="$aws/events/subscriptions/subscribed/t-1", payload=payload, now_ms=0)
+    outcome = compile_statement(found[1].replace("${Stage}", "dev"), V2).evaluate(message)
+    assert (outcome.fires, outcome.payload) == (fires, payload if fires else b"")
 
 
 @pytest.mark.parametrize("name", sorted([*TABLES, "UserPool"]))
