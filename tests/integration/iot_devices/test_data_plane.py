@@ -1,5 +1,6 @@
 """The data plane as boto3 sees it."""
 
+import base64
 import json
 
 import pytest
@@ -35,6 +36,13 @@ def test_publish_goes_to_the_broker_with_its_properties(data, served):
         Message(topic="a/b c/ü", payload=b"\x00\xff", qos=1, properties=properties),
     ]
     assert not served.retained.kept
+
+
+async def test_user_properties_nested_without_end_are_refused(served):
+    deep = base64.b64encode(b"[" * 100_000).decode()
+    headers = {"x-amz-mqtt5-user-properties": deep}
+    request = Request(service="iotdata", method="POST", path="/topics/a", headers=headers)
+    assert (await served.handlers()["iotdata"](request)).status == 400
 
 
 async def test_the_https_door_tells_rules_who_published_and_whence(served):

@@ -186,7 +186,7 @@ def _load_properties(ask: Ask) -> Properties:
         users: Any = json.loads(ask.get("userProperties", "[]"))
         pairs = tuple((name, value) for one in users for name, value in one.items())
         correlation = base64.b64decode(ask["correlationData"], validate=True) if "correlationData" in ask else None
-    except (ValueError, AttributeError, TypeError) as error:
+    except (ValueError, AttributeError, TypeError, RecursionError) as error:
         raise InvalidError("Invalid MQTT 5 property.") from error
     if not all(isinstance(value, str) for _, value in pairs):
         raise InvalidError("Invalid MQTT 5 user property.")

@@ -138,8 +138,8 @@ def _typed(shape: Shape, text: str | None) -> Any:
         if shape.serialization.get("jsonvalue"):
             value = json.loads(base64.b64decode(text))
             return value if isinstance(value, str) else json.dumps(value)  # SDKs send the JSON text as a JSON string
-    except ValueError as error:
-        raise InvalidError(f"Value '{text}' is not valid for {shape.name}.") from error
+    except (ValueError, RecursionError) as error:
+        raise InvalidError(f"Value '{text[:100]}' is not valid for {shape.name}.") from error
     return text.lower() == "true" if shape.type_name == "boolean" else text
 
 
