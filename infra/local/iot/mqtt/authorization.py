@@ -121,7 +121,7 @@ class Grants:
 
         No page says by which of both a shared one is judged; the sample policies of AWS's device SDKs name both.
         """
-        return self._either("iot:Subscribe", f"topicfilter/{inner}", f"topicfilter/{topic_filter}")
+        return self._either("iot:Subscribe", f"topicfilter/{topic_filter}", f"topicfilter/{inner}")
 
     def may_receive(self, topic: str) -> bool:
         """Judge iot:Receive, asked at each delivery; a refusal is written down each time."""
