@@ -36,6 +36,7 @@ async def test_packets_split_at_every_byte_are_understood():
     broker = Broker()
     client = broker.client(v5=True)
     for byte in wire.connect("c", v5=True) + wire.subscribe("a", v5=True) + wire.publish("a", b"x" * 200, v5=True):
+        client.send(b"")  # an empty WebSocket frame
         client.send(bytes([byte]))
     assert [got.kind for got in await client.get(3)] == [2, 9, 3]
 
@@ -135,6 +136,14 @@ async def test_keep_alive_is_clamped_and_told(asked, told):
 async def test_anything_before_connect_closes_without_a_word(v5):
     client = Broker().client(v5=v5)
     client.send(wire.PINGREQ)
+    await client.end()
+    assert not client.link.written
+
+
+@pytest.mark.parametrize("start", [b"G", b"\x11", b"\xc0", b"\x82\x7f"])
+async def test_what_does_not_begin_as_connect_closes_at_its_first_byte(start):
+    client = Broker().client()
+    client.send(start)
     await client.end()
     assert not client.link.written
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from infra.local.iot.mqtt.gateway import Gateway
 
 LOG = logging.getLogger(__name__)
+_BEGINNINGS = {b"", b"\x10"}
 _MQTT5 = b"\x00\x04MQTT\x05"
 _SERVED = {0, codec.PUBACK, codec.PINGREQ, codec.SUBSCRIBE, codec.UNSUBSCRIBE, codec.DISCONNECT}
 """The packets whose flags are told; of a type 0 there is none."""
@@ -75,6 +76,9 @@ class Connection:
         """Serve what arrived; a broken packet or a defect of ours ends this connection and no other."""
         if self.closed:
             return
+        if self.session is None and not (self._buffer or self._authenticating) and data[:1] not in _BEGINNINGS:
+            self.broken(PacketError("the first packet is not CONNECT", Reason.PROTOCOL_ERROR))  # [MQTT-3.1.0-1]
+            return
         now = self._loop.time()
         if not self._bytes_in.take(now, len(data)):
             # quotas, throughput per connection: "delayed in processing".
@@ -123,7 +127,7 @@ class Connection:
         kind = head >> 4
         session = self.session
         if session is None:
-            self._before_connack(kind, head, body)
+            self._before_connack(body)
         elif kind == codec.PUBLISH:
             self._publish(head, body, now)
         elif kind == codec.PUBACK and not head & 15:
@@ -142,11 +146,9 @@ class Connection:
             known = kind in _SERVED  # and so its flags are wrong [MQTT-2.1.3-1]
             raise PacketError(f"packet {head:#04x} not served so", Reason.MALFORMED if known else Reason.PROTOCOL_ERROR)
 
-    def _before_connack(self, kind: int, head: int, body: bytes) -> None:
+    def _before_connack(self, body: bytes) -> None:
         if self._authenticating:  # as above: it did not wait for CONNACK
             raise PacketError("packet before CONNACK", Reason.PROTOCOL_ERROR)
-        if kind != codec.CONNECT or head & 15:
-            raise PacketError("the first packet is not CONNECT", Reason.PROTOCOL_ERROR)  # [MQTT-3.1.0-1]
         self.v5 = self.out.v5 = body.startswith(_MQTT5)  # a malformed one is answered too
         try:
             connect = codec.load_connect(body)
