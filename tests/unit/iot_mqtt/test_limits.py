@@ -175,6 +175,14 @@ async def test_a_packet_with_wrong_flags_is_malformed(packet):
     await client.end()
 
 
+@pytest.mark.parametrize("packet", [b"\x40\x05\x00\x01\x00\x00\xff", b"\xe0\x03\x00\x00\xff"])
+async def test_bytes_after_the_end_of_a_packet_are_malformed(packet):
+    client = await Broker().connected(v5=True)
+    client.send(packet)
+    assert (await client.one()).codes == [0x81]
+    await client.end()
+
+
 @BOTH
 async def test_qos_2_gets_no_acknowledgement(v5):
     for packet in (wire.publish("t", qos=2, v5=v5), wire.subscribe(("t", 2), v5=v5)):

@@ -218,6 +218,13 @@ class Reader:
             found[name] = value
         return found
 
+    def last_properties(self, packet: int) -> PropertyMap:
+        """Return the properties that end a packet; it may as well end before them."""
+        found = self.properties(packet) if self.left else NONE
+        if self.left:
+            raise PacketError("bytes after the end")
+        return found
+
     def _value(self, shape: int) -> Any:
         if shape <= FOUR:
             return self.number((1, 2, 4)[shape])
@@ -335,8 +342,7 @@ def load_disconnect(body: bytes, *, v5: bool) -> tuple[int, PropertyMap]:
     if not v5:
         raise PacketError("DISCONNECT with a body")
     reader = Reader(body)
-    reason = reader.number(1)
-    return reason, reader.properties(DISCONNECT) if reader.left else NONE
+    return reader.number(1), reader.last_properties(DISCONNECT)
 
 
 def load_ack(body: bytes, *, v5: bool) -> int:
@@ -348,8 +354,7 @@ def load_ack(body: bytes, *, v5: bool) -> int:
     reader = Reader(body)
     packet_id = reader.number(2)
     reader.number(1)
-    if reader.left:
-        reader.properties(PUBACK)
+    reader.last_properties(PUBACK)
     return packet_id
 
 
