@@ -290,6 +290,7 @@ async def test_a_device_publishes_over_https_within_its_policy(local, http):
         async with http.post(f"{base}/topics/h/1?qos=1", data=b"over http", ssl=context) as answer:
             assert answer.status == 200
             assert (await answer.json())["message"] == "OK"
+            assert answer.headers["x-amzn-requestid"]
         got = await client.get()
         assert (got.topic, got.payload) == ("h/1", b"over http")
         for path in ("/topics/other?qos=1", "/topics/h/1?retain=true", "/topics/?qos=1"):

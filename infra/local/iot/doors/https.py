@@ -174,7 +174,8 @@ class HttpsDoor:
             caller=Caller(arn=grants.principal.id, kind=grants.principal.kind),
         )
         answer = await self._data_plane(request)
-        return web.Response(status=answer.status, headers=dict(answer.headers), body=answer.body)
+        headers = {**answer.headers, "x-amzn-requestid": str(uuid.uuid4())}
+        return web.Response(status=answer.status, headers=headers, body=answer.body)
 
     async def _principal(self, http: web.BaseRequest, body: bytes) -> Principal | None:
         transport = http.transport
