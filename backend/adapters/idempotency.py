@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 
 from backend.adapters.dynamo import translated
@@ -42,13 +43,14 @@ class DynamoIdempotency:
 
     def finish(self, user: str, key: str, answered: Answered) -> None:
         """Keep the answer."""
-        with translated():
+        with suppress(ConflictError), translated():
             AnswersModel(user, key).update(
                 [
                     AnswersModel.status.set(answered.status),
                     AnswersModel.body.set(answered.body),
                     AnswersModel.headers.set(json.dumps(dict(answered.headers))),
-                ]
+                ],
+                AnswersModel.user.exists(),  # or it is of somebody who deleted their account meanwhile
             )
 
     def abandon(self, user: str, key: str) -> None:

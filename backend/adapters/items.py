@@ -11,6 +11,7 @@ from backend.domain.items import TABLES, TOMBSTONE_LIFETIME, Item
 from backend.domain.paging import Page
 from backend.errors import ConflictError, UnavailableError
 from backend.models.items import ItemsModel
+from backend.models.people import ClosedModel
 
 COUNTER = "#changes"
 ATTEMPTS = 30
@@ -21,8 +22,9 @@ PAUSE_S = 0.005
 class DynamoItems:
     """Items of people, by logical table."""
 
-    def __init__(self, table: str) -> None:
+    def __init__(self, table: str, accounts_table: str) -> None:
         ItemsModel.bind(table)
+        ClosedModel.bind(accounts_table)
 
     def find(self, owner: str, table: str, item: str) -> Item | None:
         """Return an item, or the tombstone of a deleted one; None if there never was one, or long ago."""
@@ -104,7 +106,7 @@ class DynamoItems:
             transaction.save(row, condition=unchanged)
             transaction.save(counter, condition=first)
 
-        transact(build, conflict="The item changed meanwhile.")
+        transact(build, conflict="The item changed meanwhile.", present={item.owner})
 
 
 def _load(item: ItemsModel) -> Item:

@@ -8,12 +8,12 @@ from pynamodb.expressions.update import Action
 
 from backend.adapters.dynamo import page_of, translated
 from backend.domain.access import Invitation, Membership, Role, Room, name_of, room_subject, user_subject
-from backend.domain.accounts import Notifications, Profile
+from backend.domain.accounts import Notifications, Profile, closed_key
 from backend.domain.audit import FORGOTTEN, Entry
 from backend.domain.paging import Page
 from backend.errors import ConflictError
 from backend.models.devices import DevicesModel
-from backend.models.people import AccountsModel, AuditModel, MembershipsModel
+from backend.models.people import AccountsModel, AuditModel, ClosedModel, MembershipsModel
 
 ROOM = "#room"
 
@@ -135,6 +135,22 @@ class DynamoProfiles:
             for item in AccountsModel.by_identity.query(identity_id, limit=1):
                 return _load_profile(item)
         return None
+
+
+class DynamoClosed:
+    """Who deleted their account."""
+
+    def __init__(self, table: str) -> None:
+        ClosedModel.bind(table)
+
+    def has(self, user: str) -> bool:
+        """Say whether a person has deleted their account. Read consistently."""
+        with translated():
+            try:
+                ClosedModel.get(closed_key(user), consistent_read=True)
+            except ClosedModel.DoesNotExist:
+                return False
+        return True
 
 
 class DynamoAudit:

@@ -14,10 +14,13 @@ from backend.adapters.dynamo import only_returned_failed, transact, translated
 from backend.adapters.people import ROOM, invitation_members
 from backend.domain import audit
 from backend.domain.access import room_subject, user_subject
+from backend.domain.accounts import closed_key
 from backend.domain.audit import Entry
 from backend.domain.changes import (
     Change,
+    CloseAccount,
     Note,
+    Present,
     PutDevice,
     PutFirmware,
     PutInvitation,
@@ -32,7 +35,7 @@ from backend.domain.changes import (
 from backend.domain.search import attribute_terms, firmware_term
 from backend.errors import ConflictError, UnavailableError
 from backend.models.devices import DevicesModel
-from backend.models.people import AccountsModel, AuditModel, MembershipsModel
+from backend.models.people import AccountsModel, AuditModel, ClosedModel, MembershipsModel
 from backend.models.search import SearchModel
 
 MAX_WRITES = 100
@@ -49,6 +52,7 @@ class DynamoStore:
         SearchModel.bind(search)
         MembershipsModel.bind(memberships)
         AccountsModel.bind(accounts)
+        ClosedModel.bind(accounts)
         AuditModel.bind(audit_table)
 
     def commit(self, *changes: Change) -> None:
@@ -75,7 +79,19 @@ class DynamoStore:
             for change in changes:
                 write(change, transaction)
 
-        transact(build, conflict="It changed meanwhile: look again, then decide.")
+        present = {user for change in changes if (user := _must_be_present(change))}
+        transact(build, conflict="It changed meanwhile: look again, then decide.", present=present)
+
+
+def _must_be_present(change: Change) -> str | None:
+    match change:
+        case PutMembership(membership=member):
+            return member.user
+        case PutProfile(profile=profile, was=None):
+            return profile.user
+        case Present(user=user):
+            return user
+    return None
 
 
 def _is_note(changes: Sequence[Change]) -> TypeGuard[Sequence[Note]]:
@@ -213,6 +229,16 @@ def _(change: PutProfile, transaction: TransactWrite) -> None:
 @write.register
 def _(change: RemoveProfile, transaction: TransactWrite) -> None:
     transaction.delete(AccountsModel(change.user))
+
+
+@write.register
+def _(change: Present, transaction: TransactWrite) -> None:
+    """Write nothing: `_must_be_present` has it checked."""
+
+
+@write.register
+def _(change: CloseAccount, transaction: TransactWrite) -> None:
+    transaction.save(ClosedModel(closed_key(change.user), expires_at=int(change.until.timestamp())))
 
 
 @write.register

@@ -174,6 +174,7 @@ def accounts() -> "Accounts":
         store=parts.store(),
         identities=identities,
         people=CognitoPeople(parts.settings().user_pool),
+        clock=parts.clock(),
         device_book=device_book(),
         room_book=room_book(),
     )
@@ -237,7 +238,13 @@ def presence_book() -> "PresenceBook":
     """Return what keeps who is connected."""
     from backend.services.presence import PresenceBook
 
-    return PresenceBook(presences=parts.presences(), live=live(), settings=configuration(), clock=parts.clock())
+    return PresenceBook(
+        presences=parts.presences(),
+        closed=parts.closed(),
+        live=live(),
+        settings=configuration(),
+        clock=parts.clock(),
+    )
 
 
 @cache
@@ -329,6 +336,7 @@ def doorkeeper() -> "Doorkeeper":
     keys = PublishedKeys(f"{parts.settings().keys_url}/{pool}/.well-known/jwks.json", parts.clock())
     return Doorkeeper(
         keys=keys,
+        closed=parts.closed(),
         issuer=f"{parts.settings().pools_url}/{pool}",
         client=parts.settings().user_pool_client,
         clock=parts.clock(),

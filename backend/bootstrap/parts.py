@@ -104,6 +104,14 @@ def profiles() -> "ports.Profiles":
 
 
 @cache
+def closed() -> "ports.Closed":
+    """Return who deleted their account."""
+    from backend.adapters.people import DynamoClosed
+
+    return DynamoClosed(settings().table("accounts"))
+
+
+@cache
 def audit() -> "ports.Audit":
     """Return the trail of changes, to read."""
     from backend.adapters.people import DynamoAudit
@@ -163,7 +171,7 @@ def items() -> "ports.Items":
     """Return the items of people."""
     from backend.adapters.items import DynamoItems
 
-    return DynamoItems(settings().table("items"))
+    return DynamoItems(settings().table("items"), settings().table("accounts"))
 
 
 @cache

@@ -1,7 +1,12 @@
 """People: what they told us about themselves, and how they want to be told things."""
 
+import hashlib
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+
+CLOSED_FOR = timedelta(days=2)
+"""For how long it is remembered that an account was deleted: longer than its tokens and connections live (an hour, a
+day), by which its owner could go on; nobody else can know in time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +31,11 @@ class Profile:
     identity_id: str | None = None
     """The identity-pool id tied to this person; None until they asked for it."""
     version: int = 1
+
+
+def closed_key(user: str) -> str:
+    """Return under what it is remembered that a person deleted their account; it does not tell whose it was."""
+    return f"closed#{hashlib.sha256(user.encode()).hexdigest()[:32]}"
 
 
 def same_email(one: str, other: str) -> bool:

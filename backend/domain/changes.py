@@ -1,6 +1,7 @@
 """Changes that are made together or not at all: a service says what, the store does it in one transaction."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from backend.domain.access import Invitation, Membership, Room
 from backend.domain.accounts import Profile
@@ -46,7 +47,7 @@ class RemoveRoom:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PutMembership:
-    """Let a person be something to a subject, whatever they were before."""
+    """Let a person be something to a subject, whatever they were before. Holds only if they are `Present`."""
 
     membership: Membership
 
@@ -75,7 +76,10 @@ class RemoveInvitation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PutProfile:
-    """Write what a person told us. Holds only if its version is still ``was``; None: only if it does not exist yet."""
+    """Write what a person told us.
+
+    Holds only if its version is still ``was``; None: only if it does not exist yet and they are `Present`.
+    """
 
     profile: Profile
     was: int | None
@@ -86,6 +90,21 @@ class RemoveProfile:
     """Forget what a person told us."""
 
     user: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Present:
+    """Change nothing. Holds only if a person has not deleted their account."""
+
+    user: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloseAccount:
+    """Let nothing more come into being of a person, whatever tokens they hold, until these have expired."""
+
+    user: str
+    until: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,5 +125,7 @@ Change = (
     | RemoveInvitation
     | PutProfile
     | RemoveProfile
+    | Present
+    | CloseAccount
     | Note
 )

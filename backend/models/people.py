@@ -135,6 +135,17 @@ class AnswersModel(Table):
     expires_at = NumberAttribute()
 
 
+class ClosedModel(Table):
+    """That somebody deleted their account; stands in the table of accounts."""
+
+    class Meta:
+        table_name = "accounts"
+
+    user = UnicodeAttribute(hash_key=True)
+    """`closed_key`."""
+    expires_at = NumberAttribute()
+
+
 ATTEMPT = "\N{SECTION SIGN}"
 """How the keys of attempts begin: no idempotency key does, for those are ASCII."""
 

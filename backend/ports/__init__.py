@@ -87,6 +87,7 @@ class Store(Protocol):
 
         Raises:
             ConflictError: what one of them holds by has moved.
+            UnauthenticatedError: a person who must be `Present` has deleted their account.
             UnavailableError: other transactions were in the way.
         """
 
@@ -222,6 +223,13 @@ class Profiles(Protocol):
         """Return the profile of the person an AWS identity is tied to; None if it is tied to nobody."""
 
 
+class Closed(Protocol):
+    """Who deleted their account, for as long as their tokens live."""
+
+    def has(self, user: str) -> bool:
+        """Say whether a person has deleted their account. Read consistently."""
+
+
 class People(Protocol):
     """The user pool."""
 
@@ -292,6 +300,7 @@ class Items(Protocol):
 
         Raises:
             ConflictError: its version is no longer ``was``.
+            UnauthenticatedError: the owner has deleted their account.
         """
 
     def changes(self, owner: str, table: str, *, since: int, limit: int) -> Page[Item]:

@@ -19,6 +19,7 @@ from backend.errors import (
     InvalidInputError,
     NotFoundError,
     PreconditionFailedError,
+    UnauthenticatedError,
     invalid,
 )
 from backend.ports import Clock, Idempotency
@@ -178,7 +179,7 @@ class Routes:
         try:
             answer = self._answer(caller, event)
         except FieldlineError as error:
-            if error.retryable or error.status >= SERVER_ERROR:
+            if error.retryable or error.status >= SERVER_ERROR or isinstance(error, UnauthenticatedError):
                 store.abandon(caller.user, key)
                 raise
             answer = dump_problem(error, str(event.get("requestContext", {}).get("requestId", "")))

@@ -15,8 +15,8 @@ from backend.domain.access import (
     room_subject,
     user_subject,
 )
-from backend.domain.accounts import Notifications, Profile
-from backend.domain.changes import PutProfile, RemoveMembership, RemoveProfile
+from backend.domain.accounts import CLOSED_FOR, Notifications, Profile
+from backend.domain.changes import CloseAccount, PutProfile, RemoveMembership, RemoveProfile
 from backend.domain.items import TABLES, Item
 from backend.domain.paging import Page
 from backend.errors import ConflictError, NotFoundError, PreconditionFailedError
@@ -89,6 +89,7 @@ class Accounts:
         store: Store,
         identities: Identities,
         people: People,
+        clock: Clock,
         device_book: DeviceBook,
         room_book: RoomBook,
     ) -> None:
@@ -105,6 +106,7 @@ class Accounts:
         self._store = store
         self._identities = identities
         self._people = people
+        self._clock = clock
         self._device_book = device_book
         self._room_book = room_book
 
@@ -165,7 +167,10 @@ class Accounts:
         """Delete the caller's account: their devices are released, their rooms end, and nothing of them stays.
 
         It can be asked again after a failure half-way: every step that is done is skipped, and the sign-in goes last.
+        What comes first is that nothing more comes into being, of calls that are under way or made with a token that
+        outlives the account.
         """
+        self._store.commit(CloseAccount(user=caller.user, until=self._clock.now() + CLOSED_FOR))
         profile = self._profiles.find(caller.user)
         for membership in list(self._of(caller, "room")):
             self._leave(caller, membership, self._room_book.remove)

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 
-from backend.domain.access import device_subject, user_subject
+from backend.domain.access import device_subject, name_of, user_subject
 from backend.domain.devices import CLAIM_PREFIX, PHONE_PREFIX
 from backend.domain.presence import Event, Presence, Status, learn, status
 from backend.errors import ConflictError, UnavailableError
-from backend.ports import Clock, Presences
+from backend.ports import Clock, Closed, Presences
 from backend.services.configuration import Settings
 from backend.services.live import Live
 
@@ -19,8 +19,9 @@ ATTEMPTS = 10
 class PresenceBook:
     """Keeps who is connected."""
 
-    def __init__(self, *, presences: Presences, live: Live, settings: Settings, clock: Clock) -> None:
+    def __init__(self, *, presences: Presences, closed: Closed, live: Live, settings: Settings, clock: Clock) -> None:
         self._presences = presences
+        self._closed = closed
         self._live = live
         self._settings = settings
         self._clock = clock
@@ -32,6 +33,8 @@ class PresenceBook:
             return False
         for _ in range(ATTEMPTS):
             known = self._presences.find(subject, event.client)
+            if known is None and subject != device_subject(event.client) and self._closed.has(name_of(subject)):
+                return False  # a connection that outlives its person's account
             after = learn(known, event, subject)
             if after == known:
                 return False

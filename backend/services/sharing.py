@@ -20,6 +20,7 @@ from backend.domain.access import (
 from backend.domain.accounts import same_email
 from backend.domain.changes import (
     Change,
+    Present,
     PutDevice,
     PutInvitation,
     PutMembership,
@@ -35,6 +36,7 @@ from backend.errors import (
     NotFoundError,
     PreconditionFailedError,
     TooManyError,
+    UnauthenticatedError,
     invalid,
 )
 from backend.ports import Clock, DeviceControl, Devices, Dice, Invitations, Memberships, Profiles, Rooms, Store
@@ -43,6 +45,7 @@ from backend.services.trail import Trail
 
 CODE_BYTES = 16
 NO_INVITATION = "There is no such invitation for you."
+NO_MEMBER = "There is no such member."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,7 +207,10 @@ class Sharing:
         note = self._trail.note(
             caller, subject, "changed a role", before={"role": member.role}, after={"role": role}, about=user
         )
-        self._store.commit(touch, PutMembership(membership=changed), note)
+        try:
+            self._store.commit(touch, PutMembership(membership=changed), note)
+        except UnauthenticatedError:
+            raise NotFoundError(NO_MEMBER) from None  # it is the member's account that is gone
         return changed
 
     def remove(self, caller: Caller, subject: str, user: str, *, version: int | None = None) -> None:
@@ -227,7 +233,7 @@ class Sharing:
     def _member(self, subject: str, user: str, version: int | None) -> Membership:
         member = self._memberships.find(subject, user)
         if member is None:
-            raise NotFoundError("There is no such member.")
+            raise NotFoundError(NO_MEMBER)
         if version is not None and version != member.version:
             raise PreconditionFailedError(f"The member is at version {member.version}.")
         return member
@@ -303,7 +309,7 @@ class Sharing:
     def _end(self, caller: Caller, found: Invitation, what: str) -> None:
         note = self._trail.note(caller, found.subject, what, before={"invitation": found.id})
         try:
-            self._store.commit(RemoveInvitation(invitation=found), note)
+            self._store.commit(RemoveInvitation(invitation=found), note, Present(user=caller.user))
         except ConflictError:
             raise NotFoundError(NO_INVITATION) from None
 

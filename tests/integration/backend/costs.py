@@ -27,6 +27,9 @@ is the owner, the function is warm, lists find one or a few items. Dollars are f
 us-east-1, for DynamoDB alone. A list costs what it returns, not what the table holds, and no route scans: tests hold
 both.
 
+What a transaction only checks is not counted: that the caller's account was not deleted, one check in each that makes
+something new.
+
 An `Idempotency-Key` adds {key_writes} write units to a POST.
 
 `python -m tests.integration.backend.costs` writes this file; a test fails while it is stale.

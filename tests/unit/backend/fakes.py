@@ -10,7 +10,9 @@ from backend.domain.accounts import Profile
 from backend.domain.audit import FORGOTTEN, Entry
 from backend.domain.changes import (
     Change,
+    CloseAccount,
     Note,
+    Present,
     PutDevice,
     PutFirmware,
     PutInvitation,
@@ -26,7 +28,7 @@ from backend.domain.devices import Device
 from backend.domain.paging import Page
 from backend.domain.search import attribute_terms, firmware_term
 from backend.domain.telemetry import Bucket, BucketKey, Quarantined
-from backend.errors import ConflictError
+from backend.errors import ConflictError, UnauthenticatedError
 from backend.services.access import Access
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -209,6 +211,10 @@ class FakeInvitations:
 class FakeProfiles:
     def __init__(self) -> None:
         self.rows: dict[str, Profile] = {}
+        self.closed: set[str] = set()
+
+    def has(self, user: str) -> bool:
+        return user in self.closed
 
     def find(self, user: str) -> Profile | None:
         return self.rows.get(user)
@@ -262,10 +268,20 @@ class FakeStore:
 
     def commit(self, *changes: Change) -> None:
         assert len(changes) <= 100
+        if any(self._is_closed(change) for change in changes):
+            raise UnauthenticatedError("deleted")
         if not all(self._holds(change) for change in changes):
             raise ConflictError("moved")
         for change in changes:
             self._make(change)
+
+    def _is_closed(self, change: Change) -> bool:
+        match change:
+            case PutMembership(membership=Membership(user=user)) | PutProfile(profile=Profile(user=user), was=None):
+                return user in self.profiles.closed
+            case Present(user=user):
+                return user in self.profiles.closed
+        return False
 
     def _holds(self, change: Change) -> bool:  # noqa: PLR0911 - one case a change
         match change:
@@ -290,7 +306,7 @@ class FakeStore:
                 return invitation.id in self.invitations.rows
         return True
 
-    def _make(self, change: Change) -> None:  # noqa: C901 - one case a change
+    def _make(self, change: Change) -> None:  # noqa: C901, PLR0912 - one case a change
         match change:
             case PutDevice(device=device):
                 known = self.devices.rows.get(device.thing, device)
@@ -316,6 +332,8 @@ class FakeStore:
                 self.profiles.rows[profile.user] = profile
             case RemoveProfile(user=user):
                 self.profiles.rows.pop(user, None)
+            case CloseAccount(user=user):
+                self.profiles.closed.add(user)
             case Note(entry=entry):
                 while any((row.subject, row.id) == (entry.subject, entry.id) for row in self.audit.rows):
                     entry = entry.next()

@@ -16,7 +16,7 @@ from backend.domain.access import live_policy
 from backend.domain.tokens import verify
 from backend.errors import UnauthenticatedError
 from backend.services.doorkeeper import Doorkeeper
-from tests.unit.backend.fakes import NOW, ManualClock
+from tests.unit.backend.fakes import NOW, FakeProfiles, ManualClock
 
 ISSUER, CLIENT = "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_pool", "client-1"
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -89,15 +89,24 @@ def test_a_good_token_says_who_it_is() -> None:
 
 def test_keys_are_read_anew_once_for_a_key_that_is_not_known() -> None:
     keys = Keys()
-    keeper = Doorkeeper(keys=keys, issuer=ISSUER, client=CLIENT, clock=ManualClock())
+    keeper = Doorkeeper(keys=keys, closed=FakeProfiles(), issuer=ISSUER, client=CLIENT, clock=ManualClock())
     admitted = keeper.admit(token())
     assert (admitted.user, admitted.seconds, keys.read) == ("user-1", 600, 1)
 
 
 def test_a_connection_ends_with_the_token_within_what_aws_allows() -> None:
-    keeper = Doorkeeper(keys=Keys(), issuer=ISSUER, client=CLIENT, clock=ManualClock())
+    keeper = Doorkeeper(keys=Keys(), closed=FakeProfiles(), issuer=ISSUER, client=CLIENT, clock=ManualClock())
     assert keeper.admit(token(exp=int(NOW_S) + 10)).seconds == 300
     assert keeper.admit(token(exp=int(NOW_S) + 10**6)).seconds == 86_400
+
+
+def test_a_token_that_outlives_its_account_opens_no_connection() -> None:
+    closed = FakeProfiles()
+    keeper = Doorkeeper(keys=Keys(), closed=closed, issuer=ISSUER, client=CLIENT, clock=ManualClock())
+    assert keeper.admit(token()).user == "user-1"
+    closed.closed.add("user-1")
+    with pytest.raises(UnauthenticatedError):
+        keeper.admit(token())
 
 
 def test_the_policy_is_the_same_for_everybody_but_for_the_name() -> None:
