@@ -12,7 +12,7 @@ from backend.domain.accounts import closed_key
 from backend.domain.paging import Page
 from backend.errors import ConflictError, UnauthenticatedError, UnavailableError
 from backend.models.base import connection
-from backend.models.people import ClosedModel
+from backend.models.people import AccountsModel
 
 TRANSACTION_ATTEMPTS = 4
 CONDITION_FAILED = "ConditionalCheckFailedException"
@@ -69,8 +69,8 @@ def transact(build: Callable[[TransactWrite], None], *, conflict: str, present: 
         try:
             with translated(conflict), TransactWrite(connection=connection()) as transaction:
                 for user in sorted(present):
-                    gone = ClosedModel.user.does_not_exist()
-                    transaction.condition_check(ClosedModel, closed_key(user), condition=gone)
+                    gone = AccountsModel.user.does_not_exist()
+                    transaction.condition_check(AccountsModel, closed_key(user), condition=gone)
                 build(transaction)
         except ConflictError as error:
             if "ConditionalCheckFailed" in _codes(error)[: len(present)]:  # checks come first, in their order

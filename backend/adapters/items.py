@@ -11,7 +11,7 @@ from backend.domain.items import TABLES, TOMBSTONE_LIFETIME, Item
 from backend.domain.paging import Page
 from backend.errors import ConflictError, UnavailableError
 from backend.models.items import ItemsModel
-from backend.models.people import ClosedModel
+from backend.models.people import AccountsModel
 
 COUNTER = "#changes"
 ATTEMPTS = 30
@@ -24,7 +24,7 @@ class DynamoItems:
 
     def __init__(self, table: str, accounts_table: str) -> None:
         ItemsModel.bind(table)
-        ClosedModel.bind(accounts_table)
+        AccountsModel.bind(accounts_table)
 
     def find(self, owner: str, table: str, item: str) -> Item | None:
         """Return an item, or the tombstone of a deleted one; None if there never was one, or long ago."""

@@ -13,7 +13,7 @@ from backend.domain.audit import FORGOTTEN, Entry
 from backend.domain.paging import Page
 from backend.errors import ConflictError
 from backend.models.devices import DevicesModel
-from backend.models.people import AccountsModel, AuditModel, ClosedModel, MembershipsModel
+from backend.models.people import AccountsModel, AuditModel, MembershipsModel
 
 ROOM = "#room"
 
@@ -141,14 +141,14 @@ class DynamoClosed:
     """Who deleted their account."""
 
     def __init__(self, table: str) -> None:
-        ClosedModel.bind(table)
+        AccountsModel.bind(table)
 
     def has(self, user: str) -> bool:
         """Say whether a person has deleted their account. Read consistently."""
         with translated():
             try:
-                ClosedModel.get(closed_key(user), consistent_read=True)
-            except ClosedModel.DoesNotExist:
+                AccountsModel.get(closed_key(user), consistent_read=True)
+            except AccountsModel.DoesNotExist:
                 return False
         return True
 

@@ -35,7 +35,7 @@ from backend.domain.changes import (
 from backend.domain.search import attribute_terms, firmware_term
 from backend.errors import ConflictError, UnavailableError
 from backend.models.devices import DevicesModel
-from backend.models.people import AccountsModel, AuditModel, ClosedModel, MembershipsModel
+from backend.models.people import AccountsModel, AuditModel, MembershipsModel
 from backend.models.search import SearchModel
 
 MAX_WRITES = 100
@@ -52,7 +52,6 @@ class DynamoStore:
         SearchModel.bind(search)
         MembershipsModel.bind(memberships)
         AccountsModel.bind(accounts)
-        ClosedModel.bind(accounts)
         AuditModel.bind(audit_table)
 
     def commit(self, *changes: Change) -> None:
@@ -238,7 +237,8 @@ def _(change: Present, transaction: TransactWrite) -> None:
 
 @write.register
 def _(change: CloseAccount, transaction: TransactWrite) -> None:
-    transaction.save(ClosedModel(closed_key(change.user), expires_at=int(change.until.timestamp())))
+    mark = AccountsModel(closed_key(change.user))
+    transaction.update(mark, actions=[AccountsModel.expires_at.set(int(change.until.timestamp()))])
 
 
 @write.register

@@ -72,6 +72,8 @@ class AccountsModel(Table):
     email_wanted = BooleanAttribute()
     identity_id = UnicodeAttribute(null=True)
     version = NumberAttribute()
+    expires_at = NumberAttribute(null=True)
+    """Of the mark that somebody deleted their account, which stands alone under `closed_key`."""
     by_identity = ByIdentity()
 
 
@@ -132,17 +134,6 @@ class AnswersModel(Table):
     """None while the call is being answered."""
     body = UnicodeAttribute(null=True)
     headers = UnicodeAttribute(null=True)
-    expires_at = NumberAttribute()
-
-
-class ClosedModel(Table):
-    """That somebody deleted their account; stands in the table of accounts."""
-
-    class Meta:
-        table_name = "accounts"
-
-    user = UnicodeAttribute(hash_key=True)
-    """`closed_key`."""
     expires_at = NumberAttribute()
 
 

@@ -10,7 +10,7 @@ Corrections, each held by a contract test that fails when moto changes (DynamoDB
 - **memory**: moto keeps every model instance for ever; here it keeps none.
 - **long polls**: moto waits inside ``ReceiveMessage``; here the wait is a coroutine and the thread stays free.
 - **inline policies** without a version, as SAM writes some: moto takes only the newest, AWS asks that of managed ones.
-- **S3 objects of a form's type**: moto takes the body for a form and stores nothing; here they become octet streams.
+- **S3 objects of a form's type**: moto takes the body for a form and stores nothing; here it is told the type apart.
 - **S3 bucket policies**: moto ignores conditions; here ``aws:SecureTransport`` is true, as loopback stands for TLS.
 - **S3 notifications**: moto runs the function inside the upload, asks no policy, tells an upload of parts twice and a
   deletion where versions are kept not at all; here the event goes to a callback, whole (see ``aws_s3``).
@@ -270,10 +270,12 @@ class Moto:
         headers = {name: value for name, value in request.headers.items() if name not in ("user-agent", "expect")}
         headers["authorization"] = f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"
         headers["x-moto-account-id"] = ACCOUNT_ID
-        if request.service == "s3" and request.method == "PUT" and _is_form(headers.get("content-type", "")):
-            headers["content-type"] = "binary/octet-stream"  # or moto reads the object as a form, and loses it
+        kind = headers.pop("content-type", "") if (request.service, request.method) == ("s3", "PUT") else ""
         url = f"{self._settings.endpoint_url}{request.path}" + (f"?{request.query}" if request.query else "")
-        return MotoRequest.from_primitives(request.method, url, headers, request.body)
+        moto_request = MotoRequest.from_primitives(request.method, url, headers, request.body)
+        if kind and not moto_request.form:  # looked for before it has a type, or the object may be taken for one
+            moto_request.environ["CONTENT_TYPE"] = kind
+        return moto_request
 
     def _call(self, service: str, method: str, params: dict[str, Any]) -> dict[str, Any]:
         """Call through botocore's own serializers and parsers. In moto's thread."""
@@ -317,10 +319,6 @@ def _operation(request: Request) -> str:
     """Return what is asked for: by header, by form, else by method and path."""
     in_form = re.search(rb"(?:^|&)Action=(\w+)", request.body)
     return request.operation or (in_form[1].decode() if in_form else f"{request.method} {request.path}")
-
-
-def _is_form(content_type: str) -> bool:
-    return content_type.startswith(("application/x-www-form-urlencoded", "multipart/form-data"))
 
 
 class _Raw(BytesIO):

@@ -13,7 +13,7 @@ from typing import Any
 from infra.local.config import ACCOUNT_ID
 
 EMPTY_ETAG = "d41d8cd98f00b204e9800998ecf8427e"
-SECURE = "aws:SecureTransport"
+SECURE = "aws:securetransport"
 PUT, MARKED, DELETED = "s3:ObjectCreated:Put", "s3:ObjectRemoved:DeleteMarkerCreated", "s3:ObjectRemoved:Delete"
 
 
@@ -45,14 +45,26 @@ class Correction:
         notifications.send_event, notifications._get_s3_event = self.send_event, self.shape  # noqa: SLF001
         notifications._invoke_awslambda = lambda _id, event, arn, _region: self.port.send(arn, event)  # noqa: SLF001
         models.FakeBucket.get_permission = _method(self.judge)
+        self._put_policy, models.S3Backend.put_bucket_policy = models.S3Backend.put_bucket_policy, _method(self.admit)
         models.S3Backend.put_bucket_notification_configuration = _method(self.notify)
         models.S3Backend.complete_multipart_upload = _method(self.complete)
         models.S3Backend.delete_object = _method(self.delete)
 
+    def admit(self, s3: Any, bucket_name: str, policy: bytes) -> None:
+        """Take a bucket policy, unless it is none, or holds on a condition that is not carried."""
+        try:
+            conditions = [each["Condition"] for each in _statements(json.loads(policy)) if "Condition" in each]
+        except (ValueError, TypeError, KeyError):
+            raise self._error("MalformedPolicy", "Policies must be valid JSON with a Statement") from None
+        if unknown := [each for each in conditions if not _wants_no_tls(each)]:
+            shown = json.dumps(unknown[0])
+            raise self._error("NotEmulated", f"not emulated: the condition {shown} of a bucket policy")
+        self._put_policy(s3, bucket_name, policy)
+
     def judge(self, bucket: Any, action: str, resource: str) -> Any:
         """Judge a bucket policy, whose conditions moto ignores, as for who comes by TLS."""
         stored = bucket.policy
-        bucket.policy = stored and self._under_tls(stored)
+        bucket.policy = stored and _under_tls(stored)
         try:
             return self._judge(bucket, action, resource)
         finally:
@@ -109,22 +121,28 @@ class Correction:
             told["sequencer"] = f"{int(self.port.now() * 1e6):018X}"
         return event
 
-    def _under_tls(self, policy: bytes) -> bytes:
-        """Return what of a bucket policy holds for who comes by TLS, for which loopback stands."""
-        found = json.loads(policy)
-        statements = found["Statement"] if isinstance(found["Statement"], list) else [found["Statement"]]
-        kept = [each for each in statements if not _wants_no_tls(each.get("Condition"))]
-        if unknown := [each["Condition"] for each in kept if "Condition" in each]:
-            shown = json.dumps(unknown[0])
-            raise self._error("NotEmulated", f"not emulated: the condition {shown} of a bucket policy")
-        return json.dumps({**found, "Statement": kept}).encode()
+
+def _statements(policy: Any) -> list[Any]:
+    found = policy["Statement"]
+    return found if isinstance(found, list) else [found]
+
+
+def _under_tls(policy: bytes) -> bytes:
+    """Return what of a bucket policy holds for who comes by TLS, for which loopback stands."""
+    found = json.loads(policy)
+    return json.dumps({**found, "Statement": [each for each in _statements(found) if "Condition" not in each]}).encode()
 
 
 def _wants_no_tls(condition: Any) -> bool:
-    """Say whether a condition is that of who does not come by TLS; IAM takes a value, or a list of one, in any case."""
-    if not isinstance(condition, dict) or list(condition) != ["Bool"] or list(condition["Bool"]) != [SECURE]:
+    """Say whether a condition is that of who does not come by TLS.
+
+    IAM takes a key in any case and an operator in one, a value, or a list of one, in any. (IAM user guide, "IAM JSON
+    policy elements: Condition".)
+    """
+    tests = condition.get("Bool") if isinstance(condition, dict) and list(condition) == ["Bool"] else None
+    if not isinstance(tests, dict) or [key.lower() for key in tests] != [SECURE]:
         return False
-    value = condition["Bool"][SECURE]
+    (value,) = tests.values()
     return [str(each).lower() for each in (value if isinstance(value, list) else [value])] == ["false"]
 
 

@@ -162,17 +162,16 @@ async def test_no_instance_of_motos_models_is_kept(moto):
     assert Message.instances_tracked == []
 
 
-async def test_an_object_of_a_forms_type_is_stored_whole(moto):
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x"])
+async def test_an_object_of_a_forms_type_is_stored_whole_and_comes_back_as_what_it_is(moto, kind):
     await moto.call("s3", "create_bucket", Bucket="forms")
-    request = Request(
-        service="s3",
-        method="PUT",
-        path="/forms/one",
-        headers={"content-type": "application/x-www-form-urlencoded"},
-        body=b"a=1&b=2",
-    )
+    headers = {"content-type": kind, "x-amz-meta-of": "me"}
+    request = Request(service="s3", method="PUT", path="/forms/one", headers=headers, body=b"a=1&b=2")
     assert (await moto.handle(request)).status == 200
-    assert (await moto.call("s3", "get_object", Bucket="forms", Key="one"))["Body"].read() == b"a=1&b=2"
+    await moto.call("s3", "copy_object", Bucket="forms", Key="two", CopySource="forms/one")
+    for key in ("one", "two"):
+        found = await moto.call("s3", "get_object", Bucket="forms", Key=key)
+        assert (found["Body"].read(), found["ContentType"], found["Metadata"]) == (b"a=1&b=2", kind, {"of": "me"})
 
 
 async def test_errors_are_botocores_own(moto):
@@ -221,7 +220,6 @@ async def test_a_bucket_policy_that_wants_tls_lets_in_who_comes_by_loopback_and_
     await moto.call("s3", "create_bucket", Bucket="private")
     deny = {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": "arn:aws:s3:::private/*"}
     tls_only = {**deny, "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
-    by_address = {**deny, "Condition": {"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}}}
 
     async def put(*statements):
         policy = json.dumps({"Version": "2012-10-17", "Statement": statements})
@@ -235,8 +233,36 @@ async def test_a_bucket_policy_that_wants_tls_lets_in_who_comes_by_loopback_and_
     await moto.call("s3", "put_object", Bucket="private", Key="a", Body=b"1")
     with pytest.raises(ClientError, match="Forbidden"):
         await put(tls_only, deny)
-    with pytest.raises(ClientError, match="not emulated: the condition"):
-        await put(by_address)
+
+
+async def test_a_bucket_policy_whose_condition_is_not_carried_is_refused_when_it_is_put_and_changes_nothing(moto):
+    """Keys of conditions are of any case, operators are not. (IAM user guide, "Condition keys", "Operators".)"""
+    bucket = {"Bucket": "private"}
+    await moto.call("s3", "create_bucket", **bucket)
+    deny = {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": "arn:aws:s3:::private/*"}
+
+    async def put(condition):
+        policy = {"Version": "2012-10-17", "Statement": [{**deny, "Condition": condition}]}
+        await moto.call("s3", "put_bucket_policy", **bucket, Policy=json.dumps(policy))
+
+    for key in ("aws:SecureTransport", "aws:securetransport", "AWS:SECURETRANSPORT"):
+        await put({"Bool": {key: "false"}})
+        await moto.call("s3", "put_object", **bucket, Key="a", Body=b"1")
+    stored = (await moto.call("s3", "get_bucket_policy", **bucket))["Policy"]
+    for condition in (
+        {"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}},
+        {"bool": {"aws:SecureTransport": "false"}},
+        {"Bool": {"aws:SecureTransport": "true"}},
+        {"Bool": {"aws:SecureTransport": "false", "aws:ViaAWSService": "false"}},
+        {"Bool": {"aws:SecureTransport": "false"}, "StringEquals": {"aws:PrincipalTag/a": "b"}},
+    ):
+        with pytest.raises(ClientError, match=r"NotEmulated.*not emulated: the condition"):
+            await put(condition)
+    for malformed in ("{", "[]", '{"Version": "2012-10-17"}'):
+        with pytest.raises(ClientError, match="MalformedPolicy"):
+            await moto.call("s3", "put_bucket_policy", **bucket, Policy=malformed)
+    assert (await moto.call("s3", "get_bucket_policy", **bucket))["Policy"] == stored
+    await moto.call("s3", "put_object", **bucket, Key="a", Body=b"2")
 
 
 async def test_an_inline_policy_may_be_of_an_older_version_or_of_none_and_a_managed_one_not(moto):
