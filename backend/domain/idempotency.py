@@ -9,7 +9,7 @@ UNDER_WAY = timedelta(seconds=60)
 """A call that has not answered by then never will: its function has been stopped."""
 MAX_KEY_LENGTH = 128
 MAX_KEPT_BYTES = 300_000
-"""What an item of DynamoDB holds, with room to spare. Only what questions get is longer: they can be asked again."""
+"""What an item of DynamoDB holds, with room to spare. Of a longer answer it is kept that it was given, and how."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,6 +35,7 @@ IDEMPOTENCY_KEY = "idempotency-key"
 IF_MATCH = "if-match"
 NO_CONTENT = 204
 SERVER_ERROR = 500
+TOO_LONG = "This call was carried out, and its answer is too long to be told again: ask anew, with another key."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +153,7 @@ class Routes:
 
     def serve(self, event: Mapping[str, Any]) -> dict[str, Any]:
         """Return API Gateway's answer to API Gateway's event (payload format 2.0)."""
-        request_id = str(event.get("requestContext", {}).get("requestId", ""))
+        request_id = _request_id(event)
         try:
             caller = load_caller(event)
             key = _idempotency_key(event)
@@ -169,7 +170,7 @@ class Routes:
         """Answer a call that carries an idempotency key: the first one is served, the same one again is told the same.
 
         (IETF draft "The Idempotency-Key HTTP Header Field".) What failed on our side is forgotten, so that it can be
-        tried again.
+        tried again. Of an answer too long to be kept the second call is told that much, and is not carried out either.
         """
         store = self._answers()
         told = store.begin(caller.user, key, _fingerprint(event), self._clock().now())
@@ -182,16 +183,14 @@ class Routes:
             if error.retryable or error.status >= SERVER_ERROR or isinstance(error, UnauthenticatedError):
                 store.abandon(caller.user, key)
                 raise
-            answer = dump_problem(error, str(event.get("requestContext", {}).get("requestId", "")))
+            answer = dump_problem(error, _request_id(event))
         except Exception:
             store.abandon(caller.user, key)
             raise
+        kept = answer
         if len(answer["body"].encode()) > MAX_KEPT_BYTES:
-            store.abandon(caller.user, key)
-            return answer
-        store.finish(
-            caller.user, key, Answered(status=answer["statusCode"], body=answer["body"], headers=answer["headers"])
-        )
+            kept = dump_problem(ConflictError(TOO_LONG, details={"answered": answer["statusCode"]}), _request_id(event))
+        store.finish(caller.user, key, Answered(status=kept["statusCode"], body=kept["body"], headers=kept["headers"]))
         return answer
 
     def _answer(self, caller: Caller, event: Mapping[str, Any]) -> dict[str, Any]:
@@ -247,6 +246,10 @@ def _dump(status: int, document: Any, headers: Mapping[str, str]) -> dict[str, A
         "headers": {"content-type": "application/json", "cache-control": "no-store", **headers},
         "body": json.dumps(document, separators=(",", ":"), ensure_ascii=False),
     }
+
+
+def _request_id(event: Mapping[str, Any]) -> str:
+    return str(event.get("requestContext", {}).get("requestId", ""))
 
 
 def _unsafe(key: str) -> bool:
