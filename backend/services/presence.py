@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from backend.domain.access import device_subject, name_of, user_subject
 from backend.domain.devices import CLAIM_PREFIX, PHONE_PREFIX
-from backend.domain.presence import Event, Presence, Status, learn, status
+from backend.domain.presence import FLAPPING_WINDOW, Event, Presence, Status, learn, status
 from backend.errors import ConflictError, UnavailableError
 from backend.ports import Clock, Closed, Presences
 from backend.services.configuration import Settings
@@ -61,16 +61,21 @@ class PresenceBook:
         return known is not None and known.connected
 
     def _tell(self, known: Presence | None, after: Presence) -> None:
+        """Tell of a change; of a device that comes and goes once, with ``settles_at``, when to ask how it is now."""
         if after.subject != device_subject(after.client) or (known and known.connected == after.connected):
             return
-        grace = timedelta(seconds=self._settings.current().presence_grace_s)
-        now_status = status(after, self._clock.now(), grace=grace)
+        now, grace = self._clock.now(), timedelta(seconds=self._settings.current().presence_grace_s)
+        now_status = status(after, now, grace=grace)
+        if now_status is Status.UNSTABLE and status(known, now, grace=grace) is Status.UNSTABLE:
+            return  # that it comes and goes was told, and when to look again
         document = {
             "thing": after.client,
             "connected": after.connected,
             "status": now_status,
             "at": after.changed_at.isoformat(),
         }
+        if now_status is Status.UNSTABLE:
+            document["settles_at"] = (after.connects[0] + FLAPPING_WINDOW).isoformat()
         if not after.connected and now_status is not Status.OFFLINE:
             # Nothing is sent when the grace ends: whoever shows it calls it offline then, unless told otherwise.
             document["offline_at"] = (after.changed_at + grace).isoformat()

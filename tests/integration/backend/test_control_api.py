@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from backend.domain.presence import GRACE
+from backend.domain.presence import FLAPPING_CONNECTS, FLAPPING_WINDOW, GRACE
 from tests.integration.backend.world import Person, World
 from tests.unit.backend.examples import document
 
@@ -232,6 +232,32 @@ def test_a_phone_is_told_when_to_call_a_device_offline_and_that_one_comes_and_go
         world.clock.move(seconds=10)
         world.connect(thing, connected=False)
     assert told()["status"] == "unstable"
+
+
+def test_a_device_that_comes_and_goes_is_told_of_once_until_it_may_have_settled(world: World, ann: Person) -> None:
+    thing = world.device(ann)
+    world.connect(f"app-{ann.user}-phone")
+
+    def told() -> list[dict[str, Any]]:
+        topic = f"live/dev/{ann.user}/presence"
+        return [document for at, document in world.iot.published if at == topic and document["thing"] == thing]
+
+    came_at = []
+    for _ in range(20):
+        world.clock.move(seconds=10)
+        world.connect(thing)
+        came_at.append(world.clock.now())
+        world.clock.move(seconds=10)
+        world.connect(thing, connected=False)
+    unstable = [document for document in told() if document["status"] == "unstable"]
+    assert (len(unstable), len(told())) == (1, FLAPPING_CONNECTS * 2 - 1)
+    assert unstable[0]["settles_at"] == (came_at[0] + FLAPPING_WINDOW).isoformat()
+    assert ann("GET", f"/v1/devices/{thing}").json["status"] == "unstable", "which is what to look at then"
+    world.clock.move(seconds=FLAPPING_WINDOW.total_seconds())
+    assert ann("GET", f"/v1/devices/{thing}").json["status"] == "offline"
+    before = len(told())
+    world.connect(thing)
+    assert [document["status"] for document in told()[before:]] == ["online"]
 
 
 def test_nothing_is_published_for_who_is_not_connected(world: World, ann: Person) -> None:
