@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from backend.errors import ConflictError, NotFoundError, UnavailableError
+from backend.errors import ConflictError, NotFoundError, UnavailableError, invalid
 
 if TYPE_CHECKING:
     from mypy_boto3_iot import IoTClient
@@ -15,14 +15,16 @@ if TYPE_CHECKING:
 
 CONFIG_SHADOW = "config"
 GONE = frozenset({"ResourceNotFoundException"})
+REFUSED = frozenset({400, 413})
+"""As the document cannot be: InvalidRequestException, RequestEntityTooLargeException. Throttling is 429."""
 
 
 class IotControl:
     """What AWS IoT does to a device."""
 
-    def __init__(self) -> None:
-        self._control: IoTClient = boto3.client("iot")
-        self._data: IoTDataPlaneClient = boto3.client("iot-data", endpoint_url=_data_endpoint(self._control))
+    def __init__(self, *, control: "IoTClient | None" = None, data: "IoTDataPlaneClient | None" = None) -> None:
+        self._control: IoTClient = control or boto3.client("iot")
+        self._data: IoTDataPlaneClient = data or boto3.client("iot-data", endpoint_url=_data_endpoint(self._control))
 
     def deactivate(self, thing: str) -> None:
         """Make every certificate of a thing inactive."""
@@ -73,6 +75,7 @@ class IotControl:
 
         Raises:
             ConflictError: ``version`` is given and is not the current one.
+            InvalidInputError: it is nested too deeply, or too large, for a shadow.
         """
         document: dict[str, Any] = {"state": {"desired": desired}}
         if version is not None:
@@ -87,6 +90,8 @@ class IotControl:
         except (ClientError, BotoCoreError) as error:
             if _code(error) == "ConflictException":
                 raise ConflictError("The shadow is at another version.") from error
+            if _status(error) in REFUSED:
+                raise invalid("desired" if name is None else name, _said(error)) from error
             _raise_unless_gone(error)
             raise NotFoundError("The device is not connected to this product yet.") from error
         return self.shadow(thing, name)
@@ -94,6 +99,15 @@ class IotControl:
 
 def _code(error: Exception) -> str:
     return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, ClientError) else ""
+
+
+def _status(error: Exception) -> int:
+    return int(error.response["ResponseMetadata"]["HTTPStatusCode"]) if isinstance(error, ClientError) else 0
+
+
+def _said(error: Exception) -> str:
+    message = error.response["Error"].get("Message", "") if isinstance(error, ClientError) else ""
+    return f"is no state of a shadow: {message or _code(error)}"
 
 
 def _raise_unless_gone(error: Exception) -> None:

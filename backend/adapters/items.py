@@ -2,11 +2,12 @@
 
 import json
 import time
+from collections.abc import Iterable
 from dataclasses import replace
 
 from pynamodb.transactions import TransactWrite
 
-from backend.adapters.dynamo import page_of, transact, translated
+from backend.adapters.dynamo import transact, translated
 from backend.domain.items import TABLES, TOMBSTONE_LIFETIME, Item
 from backend.domain.paging import Page
 from backend.errors import ConflictError, UnavailableError
@@ -17,6 +18,9 @@ COUNTER = "#changes"
 ATTEMPTS = 30
 """Writers of one owner's table take turns at its counter; each loses at most once to each of the others."""
 PAUSE_S = 0.005
+ANSWER_BYTES = 1_500_000
+"""Of the bodies in one page. Lambda answers with 6 MB at most, into which a body goes quoted twice. (AWS Lambda
+developer guide, "Lambda quotas".)"""
 
 
 class DynamoItems:
@@ -46,8 +50,10 @@ class DynamoItems:
                 limit=limit,
                 last_evaluated_key=start,
             )
-            page = page_of(results, "item")
-        return Page(items=[_load(item) for item in page.items], after=page.after)
+            rows, cut = _within_answer(results)
+            last = results.last_evaluated_key
+        after = rows[-1].item if cut else last["item"]["S"] if last else None
+        return Page(items=[_load(row) for row in rows], after=after)
 
     def write(self, item: Item, *, was: int | None) -> Item:
         """Write an item or tombstone and return it with the number of its change."""
@@ -66,11 +72,17 @@ class DynamoItems:
         raise UnavailableError("Too many write to these items at once: try again.")
 
     def changes(self, owner: str, table: str, *, since: int, limit: int) -> Page[Item]:
-        """Return what changed after change number ``since``, each item once at its newest, in order of change."""
+        """Return what changed after change number ``since``, each item once at its newest, in order of change.
+
+        Read consistently: were a later change seen before an earlier one, whoever goes on after it would miss that.
+        """
         with translated():
-            results = ItemsModel.by_change.query(f"{owner}#{table}", ItemsModel.change > since, limit=limit)
-            items = [_load(item) for item in results]
-        return Page(items=items, after=items[-1].change if results.last_evaluated_key else None)
+            results = ItemsModel.by_change.query(
+                f"{owner}#{table}", ItemsModel.change > since, limit=limit, consistent_read=True
+            )
+            rows, cut = _within_answer(results)
+            last = results.last_evaluated_key
+        return Page(items=[_load(row) for row in rows], after=int(rows[-1].change) if cut or last else None)
 
     def remove_all(self, owner: str) -> None:
         """Forget all items of a person, tombstones too."""
@@ -91,7 +103,7 @@ class DynamoItems:
         row = ItemsModel(
             hash_key,
             f"i#{item.id}",
-            body=json.dumps(item.body),
+            body=json.dumps(item.body, ensure_ascii=False),
             version=item.version,
             updated_at=item.updated_at,
             deleted=item.deleted,
@@ -107,6 +119,18 @@ class DynamoItems:
             transaction.save(counter, condition=first)
 
         transact(build, conflict="The item changed meanwhile.", present={item.owner})
+
+
+def _within_answer(rows: Iterable[ItemsModel]) -> tuple[list[ItemsModel], bool]:
+    """Return the rows that one answer can carry, at least one, and whether there are more."""
+    kept: list[ItemsModel] = []
+    size = 0
+    for row in rows:
+        size += len((row.body or "").encode())
+        if kept and size > ANSWER_BYTES:
+            return kept, True
+        kept.append(row)
+    return kept, False
 
 
 def _load(item: ItemsModel) -> Item:

@@ -177,6 +177,7 @@ def accounts() -> "Accounts":
         clock=parts.clock(),
         device_book=device_book(),
         room_book=room_book(),
+        trail=parts.trail(),
     )
 
 

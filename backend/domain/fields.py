@@ -50,7 +50,7 @@ def _problem(field: Mapping[str, Any], value: Any) -> str | None:
     if not isinstance(value, KINDS[kind]) or (isinstance(value, bool) and kind != "boolean"):
         return f"is not a {kind}"
     if "enum" in field and value not in field["enum"]:
-        return f"is none of {', '.join(field['enum'])}"
+        return f"is none of {', '.join(map(str, field['enum']))}"
     if isinstance(value, str) and len(value) > MAX_TEXT:
         return f"is longer than {MAX_TEXT} characters"
     low, high = field.get("minimum"), field.get("maximum")

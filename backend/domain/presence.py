@@ -52,10 +52,9 @@ class Presence:
     revision: int = 0
     """Of what is stored."""
 
-    @property
-    def last_seen_at(self) -> datetime:
+    def last_seen_at(self, now: datetime) -> datetime:
         """Return when the client was last known to be there; while connected, that is now."""
-        return self.changed_at
+        return max(now, self.changed_at) if self.connected else self.changed_at
 
 
 def learn(known: Presence | None, event: Event, subject: str) -> Presence:

@@ -6,7 +6,8 @@ from typing import Any
 from backend import bootstrap
 from backend.domain.access import device_subject
 from backend.runtime.http import Request, Routes
-from backend.schemas.paging import PageQuery
+from backend.schemas.devices import dump_device
+from backend.schemas.paging import OnwardQuery, PageQuery
 from backend.schemas.people import (
     ConfigurationDocument,
     ExportDocument,
@@ -44,28 +45,22 @@ def tie_identity(request: Request) -> Any:
     return bootstrap.accounts().tie_identity(request.caller, request.body["id_token"])
 
 
-@routes.add("GET /v1/me/export", answer=ExportDocument)
+@routes.add("GET /v1/me/export", query=OnwardQuery, answer=ExportDocument)
 def export(request: Request) -> Any:
-    """Get all that is stored about me, in one document."""
-    exported = bootstrap.accounts().export(request.caller)
+    """Get all that is stored about me, in one document; what is too much for one answer goes on in the next."""
+    after = request.position(request.query["cursor"])
+    exported, end = bootstrap.accounts().export(request.caller, after=after)
     statuses = bootstrap.presence_book().status_of([device.thing for device in exported["devices"]])
     roles = {each.subject: each.role for each in exported["memberships"]}
     exported["devices"] = [
-        {
-            **{
-                name: getattr(device, name)
-                for name in ("thing", "type", "name", "attributes", "claimed_at", "room", "firmware")
-            },
-            "role": roles[device_subject(device.thing)],
-            "status": statuses[device.thing][0],
-        }
+        dump_device(device, roles[device_subject(device.thing)], *statuses[device.thing])
         for device in exported["devices"]
     ]
     exported["changes_made"] = [
         entry if entry.actor == request.caller.user else replace(entry, address="")
         for entry in exported["changes_made"]
     ]
-    return exported
+    return {**exported, "next_cursor": request.cursor(end)}
 
 
 @routes.add("GET /v1/config", answer=ConfigurationDocument)

@@ -15,6 +15,7 @@ from backend.schemas.devices import (
     DevicesPage,
     DevicesQuery,
     FleetQuery,
+    dump_device,
     load_wanted,
 )
 from backend.schemas.paging import PageQuery
@@ -24,7 +25,6 @@ from backend.services.access import Granted
 
 routes = Routes(answers=bootstrap.answers, clock=bootstrap.clock)
 DEFAULT_RANGE = timedelta(days=1)
-DEVICE_FIELDS = ("thing", "type", "name", "attributes", "claimed_at", "room", "revoked", "firmware", "version")
 
 
 @routes.add("GET /v1/devices", query=DevicesQuery, answer=DevicesPage)
@@ -141,10 +141,4 @@ def _one(granted: Granted) -> dict[str, Any]:
 
 def _shown(granted: Sequence[Granted]) -> list[dict[str, Any]]:
     statuses = bootstrap.presence_book().status_of([each.device.thing for each in granted])
-    shown = []
-    for each in granted:
-        status, known = statuses[each.device.thing]
-        fields = {name: getattr(each.device, name) for name in DEVICE_FIELDS}
-        seen_at = known.last_seen_at if known else None
-        shown.append({**fields, "role": each.role, "status": status, "last_seen_at": seen_at})
-    return shown
+    return [dump_device(each.device, each.role, *statuses[each.device.thing]) for each in granted]

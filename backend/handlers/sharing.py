@@ -6,7 +6,7 @@ from typing import Any
 from backend import bootstrap
 from backend.domain.access import device_subject, room_subject
 from backend.runtime.http import Answer, Request, Routes
-from backend.schemas.devices import DevicesPage
+from backend.schemas.devices import DevicesPage, dump_device
 from backend.schemas.paging import PageQuery
 from backend.schemas.people import (
     InvitationAnswer,
@@ -163,15 +163,7 @@ def room_devices(request: Request) -> Any:
         request.caller, request.path["room"], limit=request.query["limit"], after=after
     )
     statuses = bootstrap.presence_book().status_of([each.device.thing for each in page.items])
-    names = ("thing", "type", "name", "attributes", "claimed_at", "room", "revoked", "version")
-    items = [
-        {
-            **{name: getattr(each.device, name) for name in names},
-            "role": each.role,
-            "status": statuses[each.device.thing][0],
-        }
-        for each in page.items
-    ]
+    items = [dump_device(each.device, each.role, *statuses[each.device.thing]) for each in page.items]
     return {"items": items, "next_cursor": request.cursor(page.after)}
 
 

@@ -1,13 +1,13 @@
 """Items of people, and who is connected."""
 
 from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute, UTCDateTimeAttribute
-from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, KeysOnlyProjection
+from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, KeysOnlyProjection, LocalSecondaryIndex
 
 from backend.models.base import Table
 
 
-class ByChange(GlobalSecondaryIndex["ItemsModel"]):  # type: ignore[no-untyped-call]  # untyped hook
-    """What changed, in order of change."""
+class ByChange(LocalSecondaryIndex["ItemsModel"]):  # type: ignore[no-untyped-call]  # untyped hook
+    """What changed, in order of change. A local index: only these are read consistently."""
 
     class Meta:
         index_name = "by_change"

@@ -1,6 +1,8 @@
 """What all documents share: strictness, and errors that name fields as the caller wrote them."""
 
 import json
+import math
+import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
@@ -9,6 +11,8 @@ from marshmallow import RAISE, Schema, ValidationError, fields
 
 from backend.domain.telemetry import MAX_T0_MS, epoch_ms
 from backend.errors import InvalidInputError, Violation, invalid
+
+SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class Document(Schema):
@@ -52,21 +56,29 @@ def strict_boolean(**options: Any) -> fields.Boolean:
 
 
 def load_json(text: str | bytes, *, constants: bool = False) -> Any:
-    """Return a JSON document; stricter than Python's own reader, which takes NaN, Infinity and a field twice.
+    """Return a JSON document that can be told again; stricter than Python's own reader.
+
+    That takes NaN, Infinity, ``1e999`` for infinity, a field twice, and the escape of half a surrogate pair, which no
+    UTF-8 holds. (RFC 7493, "The I-JSON Message Format", section 2.)
 
     Args:
         text: the document.
-        constants: let NaN and Infinity pass, for a schema that refuses them by the name of their field.
+        constants: let numbers pass that are not finite, for a schema that refuses them by the name of their field.
 
     Raises:
         InvalidInputError: it is not JSON.
     """
+    number, constant = (None, None) if constants else (_finite, _no_constant)
     try:
-        return json.loads(text, parse_constant=None if constants else _no_constant, object_pairs_hook=_no_duplicates)
+        told = text if isinstance(text, str) else text.decode("utf-8-sig")
+        document = json.loads(told, parse_float=number, parse_constant=constant, object_pairs_hook=_no_duplicates)
     except RecursionError:
         raise invalid("body", "is nested too deeply") from None
     except ValueError as error:
         raise invalid("body", f"is not JSON: {error}") from None
+    if SURROGATE.search(told) and not _is_text(document):
+        raise invalid("body", "holds half of a surrogate pair")
+    return document
 
 
 def load(schema: Schema, document: Any) -> Any:
@@ -94,6 +106,22 @@ def _violations(path: str, messages: Any) -> Iterator[Violation]:
             yield from _violations(path, message)
     else:
         yield Violation(field=path or "body", problem=str(messages))
+
+
+def _is_text(document: Any) -> bool:
+    try:
+        json.dumps(document, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        message = f"{text[:32]} is too large a number"
+        raise ValueError(message)
+    return number
 
 
 def _no_constant(name: str) -> Any:

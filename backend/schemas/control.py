@@ -126,7 +126,8 @@ class ItemsPage(Document):
     items = fields.List(fields.Nested(ItemDocument))
     next_cursor = fields.String(allow_none=True)
     next_since = fields.Integer(
-        allow_none=True, metadata={"description": "With `since`: ask from here next time. More is there while full."}
+        allow_none=True,
+        metadata={"description": "With `since`: ask from here next time. More may be there until a page is empty."},
     )
 
 

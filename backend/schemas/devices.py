@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from marshmallow import fields, post_load, validate
 
 from backend.domain.access import Role
-from backend.domain.devices import THING_NAME, NewDevice
+from backend.domain.devices import THING_NAME, Device, NewDevice
 from backend.domain.firmware import MAX_LENGTH as MAX_FIRMWARE_LENGTH
 from backend.domain.presence import Status
 from backend.domain.search import Wanted
@@ -66,6 +66,13 @@ class DeviceDocument(Document):
     status = fields.Enum(Status, by_value=True)
     last_seen_at = fields.AwareDateTime(allow_none=True)
     version = fields.Integer()
+
+
+def dump_device(device: Device, role: Role, status: Status, last_seen_at: datetime | None) -> dict[str, Any]:
+    """Return a device as phones read it."""
+    names = ("thing", "type", "name", "attributes", "claimed_at", "room", "revoked", "firmware", "version")
+    shown = {name: getattr(device, name) for name in names}
+    return {**shown, "role": role, "status": status, "last_seen_at": last_seen_at}
 
 
 class DeviceChanges(Document):

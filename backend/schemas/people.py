@@ -264,6 +264,9 @@ class ExportDocument(Document):
     answers_kept = fields.List(
         fields.String(), metadata={"description": "Idempotency keys whose answers are kept, for a day."}
     )
+    next_cursor = fields.String(
+        allow_none=True, metadata={"description": "There are more items or changes than one answer holds."}
+    )
 
 
 def dump_subject(subject: str) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """People's accounts: what they told us, their AWS identity, their leaving."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
 from datetime import datetime
@@ -16,6 +17,7 @@ from backend.domain.access import (
     user_subject,
 )
 from backend.domain.accounts import CLOSED_FOR, Notifications, Profile
+from backend.domain.audit import FORGOTTEN, Entry
 from backend.domain.changes import CloseAccount, PutProfile, RemoveMembership, RemoveProfile
 from backend.domain.items import TABLES, Item
 from backend.domain.paging import Page
@@ -37,9 +39,13 @@ from backend.ports import (
 )
 from backend.services.devices import DeviceBook
 from backend.services.rooms import RoomBook
+from backend.services.trail import Trail
 
 T = TypeVar("T")
 PAGE = 100
+EXPORT_BYTES = 1_000_000
+"""Of items and changes, after which one more page of them may come: Lambda answers with 6 MB at most, and quotes them
+twice. (AWS Lambda developer guide, "Lambda quotas".)"""
 
 
 class Openings:
@@ -92,6 +98,7 @@ class Accounts:
         clock: Clock,
         device_book: DeviceBook,
         room_book: RoomBook,
+        trail: Trail,
     ) -> None:
         self._openings = openings
         self._profiles = profiles
@@ -109,6 +116,7 @@ class Accounts:
         self._clock = clock
         self._device_book = device_book
         self._room_book = room_book
+        self._trail = trail
 
     def get(self, caller: Caller) -> Profile:
         """Return the caller's profile; made now, if the trigger that makes it failed."""
@@ -142,26 +150,31 @@ class Accounts:
         self._store.commit(PutProfile(profile=changed, was=profile.version))
         return changed
 
-    def export(self, caller: Caller) -> dict[str, Any]:
-        """Return all that is stored about the caller, but for the readings of their devices, which have routes."""
+    def export(self, caller: Caller, *, after: Any = None) -> tuple[dict[str, Any], Any]:
+        """Return all that is stored about the caller, but for the readings of their devices, which have routes.
+
+        Of items and changes it holds what one answer can, and where the next one goes on; None at the end.
+        """
+        items, changes, end = self._long_of(caller, after)
         profile = self.get(caller)
         things = [name_of(each.subject) for each in self._of(caller, "device")]
         rooms = [name_of(each.subject) for each in self._of(caller, "room")]
         mine = [room for room in self._many(self._rooms.find_many, rooms) if room.owner == caller.user]
         owned = [device for device in self._many(self._devices.find_many, things) if device.owner == caller.user]
         subjects = [device_subject(device.thing) for device in owned] + [room_subject(room.id) for room in mine]
-        return {
+        exported = {
             "profile": profile,
             "memberships": [*self._of(caller, "device"), *self._of(caller, "room")],
             "devices": owned,
             "rooms": mine,
             "invitations_made": [each for subject in subjects for each in self._invitations.of_subject(subject)],
             "invitations_received": list(self._offers_to(profile)),
-            "items": [item for table in TABLES for item in self._items_in(caller, table)],
-            "changes_made": list(_all(lambda after: self._audit.of_person(caller.user, limit=PAGE, after=after))),
+            "items": items,
+            "changes_made": changes,
             "connections": list(self._presences.of_subject(user_subject(caller.user))),
             "answers_kept": list(self._answers.keys_of(caller.user)),
         }
+        return exported, end
 
     def close(self, caller: Caller) -> None:
         """Delete the caller's account: their devices are released, their rooms end, and nothing of them stays.
@@ -198,7 +211,10 @@ class Accounts:
                 return
         except NotFoundError:
             pass  # what it was a membership of is gone: what remains is the membership
-        self._store.commit(RemoveMembership(subject=subject, user=caller.user))
+        note = self._trail.note(
+            Caller(user=FORGOTTEN), subject, "removed a member", before={"role": membership.role}, about=FORGOTTEN
+        )
+        self._store.commit(RemoveMembership(subject=subject, user=caller.user), note)
 
     def _blank(self, subject: str, *, since: datetime) -> None:
         """Forget what was changed, by whomever, about what is the caller's: names of rooms and devices tell of them."""
@@ -207,8 +223,25 @@ class Accounts:
                 return
             self._audit.blank(entry)
 
-    def _items_in(self, caller: Caller, table: str) -> Iterator[Item]:
-        return _all(lambda after: self._items.list(caller.user, table, limit=PAGE, after=after))
+    def _long_of(self, caller: Caller, after: Any) -> tuple[list[Item], list[Entry], Any]:
+        """Return items and changes from a position on, as many as one answer holds, and where they go on."""
+        items: list[Item] = []
+        changes: list[Entry] = []
+        part, position = after or (0, None)
+        size = 0
+        while part <= len(TABLES) and size < EXPORT_BYTES:
+            if part < len(TABLES):
+                stored = self._items.list(caller.user, TABLES[part], limit=PAGE, after=position)
+                items += stored.items
+                size += sum(len(json.dumps(item.body)) for item in stored.items)
+                position = stored.after
+            else:
+                noted = self._audit.of_person(caller.user, limit=PAGE, after=position)
+                changes += noted.items
+                size += sum(len(json.dumps([entry.before, entry.after])) for entry in noted.items)
+                position = noted.after
+            part += position is None
+        return items, changes, (part, position) if part <= len(TABLES) else None
 
     def _offers_to(self, profile: Profile) -> Iterator[Invitation]:
         return _all(lambda after: self._invitations.of_email(profile.email, limit=PAGE, after=after))

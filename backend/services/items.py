@@ -108,8 +108,7 @@ class ItemBook:
                 raise ConflictError("Another version is stored.", details={"yours": yours, "stored": _shown(alive)})
             _check_presence(alive, yours, exists=exists)
             body = dict(change(alive.body if alive else {})) if change else {}
-            if len(json.dumps(body)) > MAX_ITEM_BYTES:
-                raise invalid("body", f"is more than {MAX_ITEM_BYTES} bytes")
+            _check_body(body)
             written = Item(
                 owner=caller.user,
                 table=table,
@@ -129,6 +128,16 @@ class ItemBook:
         if not 0 < len(item) <= MAX_ID_LENGTH or not item.isprintable():
             raise invalid("id", f"is not 1 to {MAX_ID_LENGTH} printable characters")
         return self._items.find(caller.user, _known(table), item)
+
+
+def _check_body(body: Mapping[str, Any]) -> None:
+    """Refuse what could not be told again: by direct Invoke comes whatever Python's own reader takes for JSON."""
+    try:
+        size = len(json.dumps(body, ensure_ascii=False, allow_nan=False).encode())
+    except (ValueError, RecursionError):
+        raise invalid("body", "holds a number or a text that is not JSON") from None
+    if size > MAX_ITEM_BYTES:
+        raise invalid("body", f"is more than {MAX_ITEM_BYTES} bytes")
 
 
 def _check_presence(alive: Item | None, yours: Mapping[str, Any] | None, *, exists: bool | None) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from backend.domain.access import device_subject, name_of, user_subject
 from backend.domain.devices import CLAIM_PREFIX, PHONE_PREFIX
@@ -47,13 +47,16 @@ class PresenceBook:
             return True
         raise UnavailableError("Too many events of one client at once.")
 
-    def status_of(self, things: Iterable[str]) -> Mapping[str, tuple[Status, Presence | None]]:
-        """Return what to tell people about devices."""
+    def status_of(self, things: Iterable[str]) -> Mapping[str, tuple[Status, datetime | None]]:
+        """Return what to tell people about devices, and when each was last seen; None if it never was."""
         things = list(things)
         known = self._presences.find_many(things)
         now = self._clock.now()
         grace = timedelta(seconds=self._settings.current().presence_grace_s)
-        return {thing: (status(known.get(thing), now, grace=grace), known.get(thing)) for thing in things}
+        return {
+            thing: (status(found, now, grace=grace), found.last_seen_at(now) if found else None)
+            for thing, found in ((thing, known.get(thing)) for thing in things)
+        }
 
     def is_connected(self, thing: str) -> bool:
         """Say whether a device is connected at this moment."""

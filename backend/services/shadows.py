@@ -58,10 +58,13 @@ class ShadowDesk:
     def _change(
         self, caller: Caller, thing: str, name: str | None, desired: Mapping[str, Any], version: int | None
     ) -> dict[str, Any]:
+        before = self._shadows.shadow(thing, name)
         try:
             shadow = self._shadows.desire(thing, name, desired, version)
         except ConflictError as error:
             raise PreconditionFailedError(error.message) from error
         what = "configured" if name == CONFIG else "desired"
-        self._store.commit(self._trail.note(caller, device_subject(thing), what, after=desired))
+        known = before["state"].get("desired", {}) if shadow["version"] == before["version"] + 1 else {}
+        was = {field: known[field] for field in desired if field in known}  # nothing where others wrote in between
+        self._store.commit(self._trail.note(caller, device_subject(thing), what, before=was, after=desired))
         return shadow

@@ -110,8 +110,12 @@ class Sharing:
         if offer.role is Role.OWNER and not offer.subject.startswith("device#"):
             raise invalid("role", "of owner can be offered for a device only")
         now = self._clock.now()
-        if len(self._open(offer.subject)) >= MAX_INVITATIONS:
+        offers = self._invitations.of_subject(offer.subject)
+        if sum(now < each.expires_at for each in offers) >= MAX_INVITATIONS:
             raise TooManyError("Too many invitations are open: revoke one, or wait until one expires.")
+        for each in offers:
+            if now >= each.expires_at:  # TTL deletes when it pleases; meanwhile they would outgrow one transaction
+                self._invitations.discard(each)
         code = self._dice.token(CODE_BYTES)
         invitation = Invitation(
             id=invitation_id(code),
@@ -275,9 +279,11 @@ class Sharing:
             owner=caller.user,
             claimed_at=membership.since,
             room=None,
-            data_from_ms=device.data_from_ms if found.hand_over else epoch_ms(membership.since) + 1,
             version=device.version + 1,
         )
+        if not found.hand_over:  # how its owner called it and where it stood is theirs, as what it measured is
+            began_ms = epoch_ms(membership.since) + 1
+            taken = replace(taken, data_from_ms=began_ms, name="", attributes=device.factory)
         others = [member for member in self._memberships.of_subject(found.subject) if member.user != caller.user]
         open_offers = [each for each in self._invitations.of_subject(found.subject) if each.id != found.id]
         note = self._trail.note(

@@ -62,7 +62,7 @@ def _made() -> Iterator[dict[str, str]]:
     run = uuid.uuid4().hex[:8]
     names = {}
     for name, properties in table_properties().items():
-        keys = ("KeySchema", "AttributeDefinitions", "BillingMode", "GlobalSecondaryIndexes")
+        keys = ("KeySchema", "AttributeDefinitions", "BillingMode", "GlobalSecondaryIndexes", "LocalSecondaryIndexes")
         names[name] = f"contract-{run}-{name}"
         client.create_table(TableName=names[name], **{key: properties[key] for key in keys if key in properties})
     yield names

@@ -1,5 +1,6 @@
 """Accounts, items and the original mobile-backend contract."""
 
+import json
 from typing import Any
 
 import pytest
@@ -9,6 +10,8 @@ from botocore.exceptions import ClientError
 from tests.integration.backend.snapshot import Rows, rows
 from tests.integration.backend.tables import table_properties
 from tests.integration.backend.world import Person, World
+
+LAMBDA_ANSWER_BYTES = 6 * 1024 * 1024
 
 
 @pytest.fixture
@@ -213,3 +216,45 @@ def test_the_envelope_over_http_is_the_same(ann: Person) -> None:
     assert ann("POST", "/v1/mobile", {"operation": "ping"}).json == {"result": "pong"}
     refused = ann("POST", "/v1/mobile", {"operation": "drop"})
     assert (refused.status, refused.json["detail"]) == (400, 'Unrecognized operation "drop"')
+
+
+def follow(ann: Person, path: str) -> list[Any]:
+    """Return all pages from one on, each small enough for Lambda, which quotes what it answers."""
+    pages: list[Any] = []
+    cursor = ""
+    while True:
+        page = ann("GET", f"{path}{cursor}")
+        assert page.status == 200
+        assert len(json.dumps(page.text)) < LAMBDA_ANSWER_BYTES
+        pages.append(page.json)
+        if page.json["next_cursor"] is None:
+            return pages
+        cursor = f"{'&' if '?' in path else '?'}cursor={page.json['next_cursor']}"
+
+
+def test_a_page_holds_what_one_answer_can_and_the_next_one_goes_on(world: World) -> None:
+    ann, large = world.person("ann"), {"text": '"' * 49_000}  # quoted, and once more on its way through Lambda
+    names = [f"large-{number:02d}" for number in range(32)]
+    for name in names:
+        assert ann("PUT", f"/v1/items/notes/{name}", {"body": large}).status == 200
+    listed = follow(ann, "/v1/items/notes?limit=100")
+    assert [item["id"] for page in listed for item in page["items"]] == names
+    exported = follow(ann, "/v1/me/export")
+    assert [item["id"] for page in exported for item in page["items"]] == names
+    assert len(listed) == len(exported) == 3
+    assert world.person("bob")("GET", f"/v1/me/export?cursor={exported[0]['next_cursor']}").status == 400
+    first = follow(ann, "/v1/items/notes?limit=100&since=0")[0]
+    rest = follow(ann, f"/v1/items/notes?limit=100&since={first['next_since']}")[0]
+    assert [item["id"] for item in first["items"] + rest["items"]] == names[: len(first["items"] + rest["items"])]
+    assert 0 < len(first["items"]) < len(names)
+
+
+def test_who_leaves_with_their_account_leaves_a_note_that_names_nobody(world: World) -> None:
+    ann, guest = world.person("ann"), world.person("guest")
+    thing = world.device(ann)
+    code = ann("POST", "/v1/invitations", {"thing": thing, "role": "viewer"}).json["code"]
+    assert guest("POST", "/v1/invitations/accept", {"code": code}).status == 200
+    assert guest("DELETE", "/v1/me").status == 204
+    newest = ann("GET", f"/v1/devices/{thing}/audit").json["items"][0]
+    assert (newest["what"], newest["before"]) == ("removed a member", {"role": "viewer"})
+    assert (newest["actor"], newest["about"], newest["address"]) == ("deleted-account", "deleted-account", "")

@@ -143,6 +143,21 @@ def test_a_device_is_online_through_a_short_absence_and_offline_after_a_long_one
     assert [each["thing"] for each in ann("GET", "/v1/devices?status=offline").json["items"]].count(thing) == 1
 
 
+def test_a_device_that_is_connected_is_seen_now_and_one_that_left_was_seen_last_then(world: World, ann: Person) -> None:
+    thing = world.device(ann)
+
+    def seen_at() -> str:
+        return str(ann("GET", f"/v1/devices/{thing}").json["last_seen_at"])
+
+    world.connect(thing)
+    world.clock.move(days=2)
+    assert seen_at() == world.clock.now().isoformat()
+    world.connect(thing, connected=False)
+    left = seen_at()
+    world.clock.move(hours=1)
+    assert seen_at() == left
+
+
 def test_the_configuration_is_checked_by_the_type_and_versioned(world: World, ann: Person) -> None:
     path = f"/v1/devices/{world.device(ann)}/config"
     assert ann("GET", path).json["version"] == 0
@@ -152,6 +167,8 @@ def test_the_configuration_is_checked_by_the_type_and_versioned(world: World, an
     refused = ann("PATCH", path, {"settings": {"target_c": 99, "colour": "red"}})
     assert {each["field"] for each in refused.json["errors"]} == {"settings.target_c", "settings.colour"}
     assert ann("PATCH", path, {"settings": {"target_c": None}}).json["desired"] == {}
+    newest = ann("GET", path.replace("/config", "/audit")).json["items"][0]
+    assert (newest["what"], newest["before"], newest["after"]) == ("configured", {"target_c": 21}, {"target_c": None})
 
 
 def test_live_messages_reach_those_who_may_see_and_are_connected_and_nobody_else(world: World, ann: Person) -> None:

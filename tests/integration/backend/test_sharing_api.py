@@ -2,6 +2,8 @@
 
 import pytest
 
+from backend import bootstrap
+from backend.adapters.people import DynamoInvitations
 from tests.integration.backend.world import Person, World
 from tests.unit.backend.examples import document
 
@@ -206,3 +208,37 @@ def test_the_same_idempotency_key_has_one_effect_and_one_answer(world: World, an
     assert names.count("Once") == 1
     assert ann("POST", "/v1/rooms", {"nam": 1}, idempotency_key="k2").status == 400
     assert ann("POST", "/v1/rooms", {"name": "x"}, idempotency_key="ä").status == 400
+
+
+@pytest.mark.parametrize("hand_over", [False, True])
+def test_what_its_owner_called_a_device_goes_along_only_if_handed_over(
+    world: World, ann: Person, hand_over: bool
+) -> None:
+    bob, thing = world.person("bob"), world.device(ann)
+    ann("PATCH", f"/v1/devices/{thing}", {"name": "Ann's bedroom", "attributes": {"site": "home"}})
+    code = ann("POST", "/v1/invitations", {"thing": thing, "role": "owner", "hand_over": hand_over}).json["code"]
+    assert bob("POST", "/v1/invitations/accept", {"code": code}).status == 200
+    seen = bob("GET", f"/v1/devices/{thing}").json
+    assert (seen["name"], seen["attributes"]) == (("Ann's bedroom", {"site": "home"}) if hand_over else ("", {}))
+    assert (thing in bob("GET", "/v1/devices?attribute=site=home").text) == hand_over
+
+
+def test_offers_that_have_expired_do_not_pile_up_until_nothing_can_be_released(world: World, ann: Person) -> None:
+    thing = world.device(ann)
+    for _ in range(2):
+        for place in range(2):
+            address = f"guest{place}@example.com"
+            offer = {"thing": thing, "role": "viewer", "email": address, "lifetime_s": 60}
+            assert ann("POST", "/v1/invitations", offer).status == 201
+        world.clock.move(seconds=60)
+    assert ann("POST", "/v1/invitations", {"thing": thing, "role": "viewer"}).status == 201
+    stored = DynamoInvitations(bootstrap.settings().table("memberships")).of_subject(f"device#{thing}")
+    assert len(stored) == 1
+
+
+def test_devices_in_a_room_are_shown_as_anywhere_else(world: World, ann: Person) -> None:
+    thing = world.device(ann)
+    room = ann("POST", "/v1/rooms", {"name": "Hall"}).json["id"]
+    ann("PUT", f"/v1/rooms/{room}/devices/{thing}")
+    world.connect(thing)
+    assert ann("GET", f"/v1/rooms/{room}/devices").json["items"] == [ann("GET", f"/v1/devices/{thing}").json]

@@ -10,7 +10,7 @@ import pytest
 from backend.domain.access import Caller, Membership, Role, device_subject
 from backend.domain.devices import Device
 from backend.domain.paging import Page
-from backend.domain.presence import Presence, Status
+from backend.domain.presence import Status
 from backend.domain.search import MAX_EXAMINED, Wanted
 from backend.services.search import Search
 from tests.unit.backend.fakes import NOW, FakeDevices, FakeMemberships, FakeSearchIndex, ManualClock
@@ -39,7 +39,7 @@ class AllOf:
     def __init__(self, status: Status) -> None:
         self._status = status
 
-    def status_of(self, things: Iterable[str]) -> Mapping[str, tuple[Status, Presence | None]]:
+    def status_of(self, things: Iterable[str]) -> Mapping[str, tuple[Status, datetime | None]]:
         return dict.fromkeys(things, (self._status, None))
 
 

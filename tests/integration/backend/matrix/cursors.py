@@ -40,13 +40,13 @@ class List:
 
 
 def lists() -> list[List]:
-    """Return every list of the document: whatever takes a cursor."""
+    """Return every list of the document: whatever takes a cursor and a limit; the export goes on by a cursor alone."""
     parameters = {
         operation["operationId"]: {each["name"] for each in operation["parameters"]}
         for methods in build()["paths"].values()
         for operation in methods.values()
     }
-    return [List(operation) for name, operation in operations().items() if "cursor" in parameters[name]]
+    return [List(operation) for name, operation in operations().items() if {"cursor", "limit"} <= parameters[name]]
 
 
 def fill(scene: Scene) -> str:
