@@ -110,14 +110,14 @@ class Compiler:
     """Turns the expressions of one statement (or of its templates) into closures."""
 
     def __init__(
-        self, sql: str, version: str, variables: tuple[str, ...], *, external: bool = True, row: str | None = None
+        self, sql: str, version: str, variables: tuple[str, ...], *, external: bool = True, rows: tuple[str, ...] = ()
     ) -> None:
         self.sql = sql
         self.version = version
         self.variables = variables
         self._external = external
-        self._row = row
-        """What the nested SELECT around calls its row."""
+        self._rows = rows
+        """What the nested SELECTs around call their rows."""
 
     def _refuse(self, message: str, at: int = 0) -> SqlError:
         return SqlError(message, self.sql, at)
@@ -135,8 +135,8 @@ class Compiler:
 
     def _field(self, node: tree.Field) -> Run:
         name = node.name
-        if name == self._row:
-            return lambda _, scope: scope
+        if name in self._rows:
+            return lambda context, _: context.named_rows[name]
 
         def run(context: Context, scope: Value) -> Value:
             row = context.root if scope is PAYLOAD else scope
@@ -254,20 +254,26 @@ class Compiler:
 
     def _select(self, node: tree.Select) -> Run:
         self._needs_2016("Nested SELECTs")
-        inner = Compiler(self.sql, self.version, self.variables, external=self._external, row=node.alias)
+        alias = node.alias
+        named = self._rows if alias is None else (*self._rows, alias)
+        inner = Compiler(self.sql, self.version, self.variables, external=self._external, rows=named)
         source, select = self.expression(node.source), inner.selection(node)
         where = inner.expression(node.where) if node.where is not None else lambda _, __: True
+
+        def of_row(context: Context, row: Value) -> Value:
+            around = context.named_rows
+            context.named_rows = around if alias is None else {**around, alias: row}
+            given = select(context, row) if to_boolean(where(context, row)) is True else UNDEFINED
+            context.named_rows = around
+            return given
 
         def run(context: Context, scope: Value) -> Value:
             rows = source(context, scope)
             if type(rows) is list:
                 context.look_at(len(rows))
-                kept = [row for row in rows if to_boolean(where(context, row)) is True]
-                given = [select(context, row) for row in kept]
+                given = [of_row(context, row) for row in rows]
                 return context.hold([value for value in given if value is not UNDEFINED])
-            if type(rows) is not dict or to_boolean(where(context, rows)) is not True:
-                return UNDEFINED
-            return select(context, rows)
+            return of_row(context, rows) if type(rows) is dict else UNDEFINED
 
         return run
 

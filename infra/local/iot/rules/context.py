@@ -51,6 +51,8 @@ class Context:
     new_uuid: Callable[[], str] = str
     random: Callable[[], float] = float
     variables: dict[str, Value] = field(default_factory=dict)
+    named_rows: Mapping[str, Value] = field(default_factory=dict)
+    """The rows that the nested SELECTs under way are at, by the names given to them."""
     rows: int = 0
     """Rows that nested SELECTs have looked at."""
     held: int = 0
