@@ -39,13 +39,23 @@ class FieldlineError(Exception):
         self.message = message
 
 
+MAX_VIOLATIONS = 20
+"""A document may be wrong in ten thousand places: the first few are enough to repair it, and all would fit nowhere."""
+MAX_SHOWN_LENGTH = 256
+"""Characters of a field's name, or of what is wrong with it: both may hold what the caller sent."""
+
+
 class InvalidInputError(FieldlineError):
-    """The input cannot be accepted: change it; every violation names its field."""
+    """The input cannot be accepted: change it; every violation names its field, the first of them if they are many."""
 
     code = "invalid-input"
     status = 400
 
     def __init__(self, *violations: Violation) -> None:
+        beyond = len(violations) - MAX_VIOLATIONS
+        violations = tuple(map(_shown, violations[:MAX_VIOLATIONS]))
+        if beyond > 0:
+            violations += (Violation(field="body", problem=f"and {beyond} more"),)
         super().__init__("; ".join(f"{v.field}: {v.problem}" for v in violations))
         self.violations = violations
 
@@ -123,3 +133,12 @@ class UnavailableError(FieldlineError):
 def invalid(field: str, problem: str) -> InvalidInputError:
     """Return the error for one field."""
     return InvalidInputError(Violation(field=field, problem=problem))
+
+
+def _shown(violation: Violation) -> Violation:
+    """Return a violation as logs, tables and answers can hold it, whatever the caller sent for a name."""
+    return Violation(field=_shortened(violation.field), problem=_shortened(violation.problem))
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= MAX_SHOWN_LENGTH else f"{text[:MAX_SHOWN_LENGTH]}…"

@@ -15,6 +15,8 @@ from backend.models.readings import QuarantineModel, ReadingsModel
 PLAIN, DEFLATED = b"\x00", b"\x01"
 COMPRESS_FROM_BYTES = 900
 """An item of up to 1 KB costs one write unit; below that, compressing buys nothing."""
+MAX_PAGE_BYTES = 3 * 1024 * 1024
+"""Of quarantined bodies in one answer: in base64 they are a third longer, and Lambda answers with at most 6 MB."""
 
 
 class DynamoReadings:
@@ -111,8 +113,16 @@ class DynamoQuarantine:
                 last_evaluated_key=start,
             )
             page = page_of(results, "document")
-        found = [_load_quarantined(item) for item in page.items]
-        return Page(items=found, after=[found[-1].received_ms, found[-1].document] if page.after else None)
+        found: list[Quarantined] = []
+        room = MAX_PAGE_BYTES
+        for item in page.items:
+            one = _load_quarantined(item)
+            room -= len(one.body)
+            if room < 0 and found:
+                break
+            found.append(one)
+        more = page.after or len(found) < len(page.items)
+        return Page(items=found, after=[found[-1].received_ms, found[-1].document] if more else None)
 
 
 def dump_key(key: BucketKey) -> str:

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from backend.adapters.commands import DynamoCommands
-from backend.adapters.readings import DynamoQuarantine
+from backend.adapters.readings import MAX_PAGE_BYTES, DynamoQuarantine
 from backend.domain.commands import ANSWERS, Command, CommandAnswer, State, may_become
 from backend.domain.paging import Page
+from backend.domain.telemetry import MAX_BODY_BYTES, Quarantined
 from backend.models.commands import CommandsModel
 from backend.models.readings import QuarantineModel
 from tests.unit.backend.fakes import NOW
@@ -90,3 +91,17 @@ def test_a_page_after_what_is_hidden_since_is_the_end_and_is_asked_of_nobody(
         quarantine.of_thing("t-1", hidden_ms + 1, limit=2, after=[hidden_ms, "document"]),
     ]
     assert [(page.items, page.after) for page in pages] == [([], None), ([], None)]
+
+
+def test_a_page_of_large_documents_ends_before_it_is_more_than_lambda_answers_with(tables: dict[str, str]) -> None:
+    quarantine = DynamoQuarantine(tables["quarantine"], retention=timedelta(days=1))
+    thing, body = f"t-{uuid.uuid4().hex}", bytes(MAX_BODY_BYTES)
+    kept = Quarantined(thing=thing, document="", received_ms=0, principal="c", violations=(("body", "no"),), body=body)
+    for number in range(26):
+        quarantine.add(replace(kept, document=str(number), received_ms=number))
+    page = quarantine.of_thing(thing, 0, limit=100, after=None)
+    assert 1 < len(page.items) < 26
+    assert sum(len(each.body) for each in page.items) <= MAX_PAGE_BYTES
+    rest = quarantine.of_thing(thing, 0, limit=100, after=page.after)
+    assert [each.received_ms for each in [*page.items, *rest.items]] == list(reversed(range(26)))
+    assert rest.after is None

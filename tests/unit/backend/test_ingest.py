@@ -99,6 +99,19 @@ BAD: dict[str, tuple[Any, str]] = {
     "a boot id with a separator": (document(boot="a#b"), "boot"),
     "a sequence beyond its bound": (document(seq=2**32), "seq"),
     "a body beyond 128 KB": (b" " * 131_073, "body"),
+    "nothing at all": (b"", "body"),
+    "UTF-16": (json.dumps(document()).encode("utf-16"), "body"),
+    "two documents": (json.dumps(document()).encode() * 2, "body"),
+    "a metric twice": (b'{"v": 1, "m": {"a": [1], "a": [1]}}', "body"),
+    "a metric that is no text": (document(m={"\ud800": [1, 2, 3]}), "body"),
+    "a column that is null": (document(m={"temperature_c": None}), "m.temperature_c"),
+    "a time in seconds": (document(t0=NOW_MS // 1000), "t0"),
+    "a time that is a fraction": (document(t0=float(NOW_MS)), "t0"),
+    "a time that is a text": (document(t0=str(NOW_MS)), "t0"),
+    "a time of five thousand digits": (b'{"t0": ' + b"9" * 5_000 + b"}", "body"),
+    "a day ahead": (document(t0=NOW_MS + DAY_MS), "t0"),
+    "a field whose name fills the body": (document(**{"é" * 20_000: 0}), "é" * 256 + "…"),
+    "fields by the thousand": ({f"k{number}": 0 for number in range(9_000)}, "body"),
 }
 
 
@@ -112,6 +125,7 @@ def test_what_does_not_fit_stores_nothing_and_is_named_by_field(ingest: Ingest, 
     (kept,) = ingest.quarantine.rows.values()
     assert kept.body == raw
     assert field in {violation[0] for violation in kept.violations}
+    assert len(json.dumps(kept.violations)) < 40_000, "with a body of 128 KB it must fit an item of 400 KB"
 
 
 def test_the_bounds_themselves_fit(ingest: Ingest) -> None:
