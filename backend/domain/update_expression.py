@@ -1,8 +1,9 @@
 """The updates that clients of the mobile contract send, of top-level attributes.
 
-Update expressions take SET (``:value``, ``name + :value``, ``name - :value``), REMOVE and ADD of a number. (DynamoDB
-developer guide, "Using update expressions".) AttributeUpdates, which the blueprint's own example sends, take PUT,
-DELETE and ADD of a number. (The same guide, "Legacy conditional parameters".) Anything else is refused by name.
+Update expressions take SET (of values, attributes, ``if_not_exists``, ``list_append``, and sums of two), REMOVE and ADD
+of a number. (DynamoDB developer guide, "Using update expressions".) AttributeUpdates, which the blueprint's own example
+sends, take PUT, DELETE and ADD of a number. (The same guide, "Legacy conditional parameters".) Anything else is refused
+by name.
 """
 
 import re
@@ -12,8 +13,11 @@ from typing import Any
 from backend.errors import invalid
 
 FIELD = "UpdateExpression"
-CLAUSE = re.compile(r"\s*\b(SET|REMOVE|ADD|DELETE)\b\s*(.*?)\s*(?=\b(?:SET|REMOVE|ADD|DELETE)\b|\Z)", re.DOTALL)
-ASSIGNMENT = re.compile(r"(?P<name>#?\w+)\s*=\s*(?:(?P<left>#?\w+)\s*(?P<sign>[+-])\s*)?(?P<value>:\w+)\Z")
+KEYWORD = r"(?<![#:\w])(?:SET|REMOVE|ADD|DELETE)\b"
+CLAUSE = re.compile(rf"\s*({KEYWORD})\s*(.*?)\s*(?={KEYWORD}|\Z)", re.DOTALL | re.IGNORECASE)
+FUNCTION = re.compile(r"(if_not_exists|list_append)\s*\((.*)\)\Z", re.DOTALL)
+OPERANDS = 2
+"""Of a function, and at most of a sum."""
 NAME = re.compile(r"#?\w+\Z")
 
 
@@ -31,8 +35,8 @@ def apply_update(
         if clause.start() != end:
             break
         end = clause.end()
-        keyword, rest = clause.groups()
-        for part in (each.strip() for each in rest.split(",")):
+        keyword, rest = clause[1].upper(), clause[2]
+        for part in _split(rest, ","):
             if keyword == "SET":
                 _set(updated, body, part, names, values)
             elif keyword == "REMOVE":
@@ -48,7 +52,7 @@ def apply_update(
 
 def find_assigned(expression: str, names: Mapping[str, str]) -> set[str]:
     """Return the attributes that an update expression, one that could be applied, sets, removes or adds to."""
-    parts = [part for clause in CLAUSE.finditer(expression) for part in clause[2].split(",")]
+    parts = [part for clause in CLAUSE.finditer(expression) for part in _split(clause[2], ",")]
     return {_name(part.partition("=")[0].split()[0], names) for part in parts}
 
 
@@ -79,18 +83,53 @@ def _set(
     names: Mapping[str, str],
     values: Mapping[str, Any],
 ) -> None:
-    found = ASSIGNMENT.match(part)
-    if found is None:
-        raise invalid(FIELD, f"{part!r} is not carried; name = :value and name = name + :value are")
-    if found["value"] not in values:
-        raise invalid("ExpressionAttributeValues", f"has no {found['value']}")
-    value = values[found["value"]]
-    if found["left"]:
-        current = body.get(_name(found["left"], names))
-        if not _is_number(current) or not _is_number(value):
+    name, equals, expression = part.partition("=")
+    terms = _split(expression, "+-")
+    if not equals or not all(terms) or len(terms) > OPERANDS:
+        raise invalid(FIELD, f"{part!r} is not carried; name = value and name = value + value are")
+    value, *other = (_operand(term, body, names, values) for term in terms)
+    if other:
+        if not _is_number(value) or not _is_number(other[0]):
             raise invalid(FIELD, f"{part!r} adds what is not a number")
-        value = current + value if found["sign"] == "+" else current - value
-    updated[_name(found["name"], names)] = value
+        sign = expression.strip()[len(terms[0]) :].strip()[0]
+        value = value + other[0] if sign == "+" else value - other[0]
+    updated[_name(name.strip(), names)] = value
+
+
+def _operand(text: str, body: Mapping[str, Any], names: Mapping[str, str], values: Mapping[str, Any]) -> Any:
+    """Return what one side of a sum, or one argument of a function, stands for; the item is as it was before."""
+    if text.startswith(":"):
+        if text not in values:
+            raise invalid("ExpressionAttributeValues", f"has no {text}")
+        return values[text]
+    call = FUNCTION.match(text)
+    if call is None:
+        name = _name(text, names)
+        if name not in body:
+            raise invalid(FIELD, f"the item has no {name}")
+        return body[name]
+    arguments = _split(call[2], ",")
+    if len(arguments) != OPERANDS:
+        raise invalid(FIELD, f"{call[1]} takes two arguments")
+    if call[1] == "if_not_exists":
+        name = _name(arguments[0], names)
+        return body[name] if name in body else _operand(arguments[1], body, names, values)
+    first, second = (_operand(each, body, names, values) for each in arguments)
+    if not isinstance(first, list) or not isinstance(second, list):
+        raise invalid(FIELD, "list_append joins two lists")
+    return [*first, *second]
+
+
+def _split(text: str, separators: str) -> list[str]:
+    """Return the parts of a text between separators that stand in no brackets."""
+    parts, depth = [""], 0
+    for character in text:
+        depth += {"(": 1, ")": -1}.get(character, 0)
+        if depth == 0 and character in separators:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return [part.strip() for part in parts]
 
 
 def _add(updated: dict[str, Any], part: str, names: Mapping[str, str], values: Mapping[str, Any]) -> None:

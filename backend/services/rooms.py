@@ -12,7 +12,8 @@ from backend.services.access import Access, Granted, GrantedRoom
 from backend.services.trail import Trail
 
 ID_BYTES = 9
-MAX_DEVICES_AT_ONCE = 50
+MAX_DEVICES = 50
+"""In a room: as many as one call can ask, one after the other, before API Gateway stops waiting."""
 
 
 class RoomBook:
@@ -92,7 +93,7 @@ class RoomBook:
         if version is not None and version != found.version:
             raise PreconditionFailedError(f"The room is at version {found.version}.")
         subject = room_subject(room)
-        while things := self._rooms.things_in(room, limit=MAX_DEVICES_AT_ONCE, after=None).items:
+        while things := self._rooms.things_in(room, limit=MAX_DEVICES, after=None).items:
             moved = [device for device in self._devices.find_many(things).values() if device.room == room]
             if not moved:
                 break  # the index lags behind: they have left
@@ -120,8 +121,11 @@ class RoomBook:
         device = self._access.device(caller, thing, Action.MANAGE).device
         if device.owner != target.owner:
             raise ForbiddenError("The device and the room belong to different people.")
-        if device.room != room:
-            self._move(caller, thing, device.version, target)
+        if device.room == room:
+            return
+        if len(self._rooms.things_in(room, limit=MAX_DEVICES, after=None).items) >= MAX_DEVICES:
+            raise ConflictError(f"A room holds at most {MAX_DEVICES} devices.")
+        self._move(caller, thing, device.version, target)
 
     def displace(self, caller: Caller, room: str, thing: str) -> None:
         """Take a device out of a room; one that is not in it is out of it already."""
@@ -133,7 +137,7 @@ class RoomBook:
     def things(self, caller: Caller, room: str) -> Sequence[str]:
         """Return the things in a room that the caller may control, for a command to all of them."""
         self._access.room(caller, room, Action.CONTROL)
-        page = self._rooms.things_in(room, limit=MAX_DEVICES_AT_ONCE, after=None)
+        page = self._rooms.things_in(room, limit=MAX_DEVICES, after=None)
         return [thing for thing, device in self._devices.find_many(page.items).items() if device.room == room]
 
     def _move(self, caller: Caller, thing: str, version: int, room: Room | None) -> None:

@@ -88,6 +88,30 @@ def test_an_update_returns_what_the_client_asks_for(send: Send, returned: str, w
     assert answer == ({} if wanted is None else {"Attributes": wanted})
 
 
+@pytest.mark.parametrize(
+    ("expression", "wanted"),
+    [
+        ("set n = if_not_exists(n, :zero) + :one", {"n": 6}),
+        ("SET seen = if_not_exists ( seen , :zero ) + :one", {"seen": 1}),
+        ("SET tags = list_append(if_not_exists(tags, :none), :more)", {"tags": ["a", "b"]}),
+        ("SET new = list_append(:more, if_not_exists(new, :none)), n = :one", {"new": ["b"], "n": 1}),
+        ("SET copy = n, n = n - :one Remove tags", {"copy": 5, "n": 4, "tags": None}),
+        ("SET #set = :one ADD n :add", {"set": 1, "n": 7}),
+    ],
+)
+def test_update_expressions_are_read_as_dynamodb_reads_them(
+    send: Send, expression: str, wanted: dict[str, Any]
+) -> None:
+    item = {"id": "a", "n": 5, "tags": ["a"]}
+    send("create", Item=item)
+    send(
+        "update", Key={"id": "a"}, UpdateExpression=expression, ExpressionAttributeNames={"#set": "set"},
+        ExpressionAttributeValues={":zero": 0, ":one": 1, ":none": [], ":more": ["b"], ":add": 2},
+    )  # fmt: skip
+    kept = {name: value for name, value in {**item, **wanted}.items() if value is not None}
+    assert send("read", Key={"id": "a"}) == {"Item": kept}
+
+
 def test_what_was_there_before_is_returned_to_who_asks(send: Send) -> None:
     assert send("create", Item={"id": "a", "n": 1}, ReturnValues="ALL_OLD") == {}
     assert send("create", Item={"id": "a", "n": 2}, ReturnValues="ALL_OLD") == {"Attributes": {"id": "a", "n": 1}}
@@ -153,6 +177,11 @@ def test_a_failed_condition_bears_dynamodbs_name(world: World, ann: Person) -> N
         ("update", {"Key": {"id": "a"}, "AttributeUpdates": {"id": {"Value": "b"}}}, "the key"),
         ("update", {"Key": {"id": "a"}, "AttributeUpdates": {}, "UpdateExpression": "REMOVE n"}, "AttributeUpdates"),
         ("update", {"Key": {"id": "a"}, "UpdateExpression": "DELETE n :n"}, "DELETE"),
+        ("update", {"Key": {"id": "a"}, "UpdateExpression": "SET m = missing"}, "missing"),
+        ("update", {"Key": {"id": "a"}, "UpdateExpression": "SET n = n + n + n"}, "is not carried"),
+        ("update", {"Key": {"id": "a"}, "UpdateExpression": "SET m = list_append(n, n)"}, "two lists"),
+        ("update", {"Key": {"id": "a"}, "UpdateExpression": "SET m = if_not_exists(n)"}, "two arguments"),
+        ("update", {"Key": {"id": "a"}, "UpdateExpression": "SET a.b = n"}, "top-level"),
         ("update", {"Key": {"id": "a"}, "UpdateExpression": "SET #n = :n"}, "ExpressionAttribute"),
         ("delete", {"Key": {"id": "a"}, "ReturnValues": "ALL_NEW"}, "ReturnValues"),
     ],

@@ -4,6 +4,7 @@ import pytest
 
 from backend import bootstrap
 from backend.adapters.people import DynamoInvitations
+from backend.services import rooms
 from tests.integration.backend.world import Person, World
 from tests.unit.backend.examples import document
 
@@ -242,3 +243,17 @@ def test_devices_in_a_room_are_shown_as_anywhere_else(world: World, ann: Person)
     ann("PUT", f"/v1/rooms/{room}/devices/{thing}")
     world.connect(thing)
     assert ann("GET", f"/v1/rooms/{room}/devices").json["items"] == [ann("GET", f"/v1/devices/{thing}").json]
+
+
+def test_a_room_takes_no_more_devices_than_one_call_can_ask(
+    world: World, ann: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rooms, "MAX_DEVICES", 2)
+    room = ann("POST", "/v1/rooms", {"name": "Hall"}).json["id"]
+    first, second, third = (world.device(ann) for _ in range(3))
+    placed = [ann("PUT", f"/v1/rooms/{room}/devices/{thing}").status for thing in (first, second, third, first)]
+    assert placed == [204, 204, 409, 204]
+    assert ann("DELETE", f"/v1/rooms/{room}/devices/{first}").status == 204
+    assert ann("PUT", f"/v1/rooms/{room}/devices/{third}").status == 204
+    asked = ann("POST", f"/v1/rooms/{room}/commands", {"command": "identify"}).json["items"]
+    assert {each["thing"] for each in asked} == {second, third}
