@@ -62,6 +62,15 @@ def test_a_role_may_what_its_policies_and_its_boundary_allow(loaded, action, res
     assert ROLE in decision.by
 
 
+def test_a_statement_of_the_role_that_denies_is_told():
+    roles = RolePolicies(Settings(state_dir=Path("unused")))
+    roles._load(details(document(statement("iot:*", "*"), statement("iot:Publish", "topic/a", effect="Deny"))))
+    principal = Principal(kind="iam", id="x", role_arn=ROLE)
+    refused = roles.decide(principal, "iot:Publish", ARN + "topic/a", Context())
+    assert (refused.denied, refused.considered[0].effect) == (True, "Deny")
+    assert not roles.decide(principal, "s3:GetObject", ARN + "topic/b", Context()).denied
+
+
 def test_the_owner_may_everything_and_an_unknown_role_nothing():
     roles = RolePolicies(Settings(state_dir=Path("unused")))
     assert roles.decide(Principal(kind="iam", id="1"), "iot:Publish", ARN + "topic/a", Context()).allowed

@@ -12,7 +12,7 @@ import aiohttp
 from infra.local import iam
 from infra.local.config import Settings
 from infra.local.iot.message import Principal
-from infra.local.iot.policy import Context, Decision
+from infra.local.iot.policy import Considered, Context, Decision
 
 FRESH_S = 5.0
 """A change of a role shows after this; IAM itself is eventually consistent."""
@@ -61,8 +61,12 @@ class RolePolicies:
             return Decision(allowed=True, by="the account's owner")
         identity, boundary = self._roles.get(principal.role_arn, ((), None))
         decision = iam.evaluate(identity, boundary, action, resource, _iam_context(context))
-        by = f"role {principal.role_arn}" if decision.allowed else f"role {principal.role_arn}: {decision.reason}"
-        return Decision(allowed=decision.allowed, by=by)
+        if decision.allowed:
+            return Decision(allowed=True, by=f"role {principal.role_arn}")
+        by = f"role {principal.role_arn}: {decision.reason}"
+        deny = decision.statement
+        told = () if deny is None else (Considered(statement=f"role's {deny.origin}", effect="Deny", mismatch=None),)
+        return Decision(allowed=False, by=by, considered=told)
 
     def _load(self, text: str) -> None:
         root = ET.fromstring(text)  # noqa: S314 - of our own process
