@@ -162,7 +162,8 @@ class Worker:
         if self._process and self.state is not State.DEAD:
             self._end_reason = self._end_reason or reason
             self.ending = True
-            alone = signal_family(self._process.pid, signal.SIGKILL) == 1
+            living = memory_mb(self._process.pid) > 0  # one that ended by itself has lost its children already
+            alone = signal_family(self._process.pid, signal.SIGKILL) == 1 and living
             if self._alone is None:
                 self._alone = alone
 

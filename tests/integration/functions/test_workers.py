@@ -321,21 +321,26 @@ async def test_a_process_that_a_dead_worker_leaves_behind_is_ended(tmp_path):
         await until(lambda: not alive(daemon))
 
 
-async def test_a_second_kill_of_a_dead_worker_does_not_spare_what_the_first_did_not_find(tmp_path):
+@pytest.mark.parametrize("how", ["killed before", "ended by itself"])
+async def test_a_kill_of_a_dead_worker_does_not_spare_what_was_not_found(tmp_path, how):
     async with Stage(tmp_path) as stage:
         stage.rewrite("""
             import os, subprocess, sys
             def handler(event, context):
-                subprocess.Popen([sys.executable, "-c", "while True: pass"])
+                if event.get("fork"):
+                    subprocess.Popen([sys.executable, "-c", "while True: pass"])
                 return os.environ["AWS_LAMBDA_RUNTIME_API"]
         """)
         await stage.create("f", "app.handler")
-        api, _ = await stage.invoke("f", {})
+        api, _ = await stage.invoke("f", {"fork": how == "killed before"})
         [worker] = stage.functions.pool.workers
         command = [sys.executable, "-c", "import time; time.sleep(60)"]
         environment = {"AWS_LAMBDA_RUNTIME_API": api}
         with subprocess.Popen(command, env=environment) as stray:  # noqa: ASYNC220 - stands for a missed child
-            worker.kill()
+            if how == "killed before":
+                worker.kill()
+            else:
+                os.kill(worker.pid, signal.SIGKILL)
             end = time.monotonic() + 10
             while alive(worker.pid):  # without the event loop, which would learn of the death
                 assert time.monotonic() < end
