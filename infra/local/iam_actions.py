@@ -136,6 +136,15 @@ def _from_tables(request: Request) -> Iterator[Ask]:
     if (special := _SPECIAL.get((service, operation))) is not None:
         yield from special(request, params)
         return
+    yield from asks_of(service, request.region, operation, params)
+
+
+def asks_of(service: str, region: str, operation: str, params: Mapping[str, Any]) -> Iterator[Ask]:
+    """Yield what an operation of a service needs to be allowed, for which parameters alone decide.
+
+    Raises:
+        Unmapped: no action is known for it.
+    """
     prefix = _PREFIXES.get(service, service)
     action = operation.removesuffix("Batch")
     found = [resource for resource, names in _RESOURCES.get(service, {}).items() if action in names.split()]
@@ -144,9 +153,8 @@ def _from_tables(request: Request) -> Iterator[Ask]:
     for resource in found:
         if resource:
             context = _context(service, action, params)
-            yield Ask(
-                action=f"{prefix}:{action}", resource=_filled(prefix, request.region, resource, params), context=context
-            )
+            filled = _filled(prefix, region, resource, params)
+            yield Ask(action=f"{prefix}:{action}", resource=filled, context=context)
 
 
 def _filled(prefix: str, region: str, resource: str, params: Mapping[str, Any]) -> str:

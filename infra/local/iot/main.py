@@ -66,7 +66,7 @@ class IotCore:
         self.registry.state.holders["rule"] = lambda name: self.rules.engine.get(name) is not None
         self._hook = LambdaHook(settings)
         iot = IotApi(self.registry, rules=self.rules.handle)
-        self.provisioning = Provisioning(self.registry, iot.call, self.gateway, self._hook)
+        self.provisioning = Provisioning(self.registry, iot.call, self.gateway, self._hook, judge=self.roles.judge)
         self.gateway.reserved += [self.shadows, self.provisioning, self.rules]
         self.gateway.taps.append(self.rules)
         data = DataPlane(self.gateway, self.gateway.retained, self.shadows, self.gateway.reserved)

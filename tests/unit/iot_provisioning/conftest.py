@@ -60,11 +60,18 @@ class Fleet:
         self.call = IotApi(self.registry).call
         self.broker = FakeBroker()
         self.events: list[Any] = []
+        self.forbidden: set[str] = set()
         self.hook: Any = lambda event: {"allowProvisioning": True}
-        self.provisioning = Provisioning(self.registry, self._carry_out, self.broker, self._invoke, hook_timeout_s=0.05)
+        self.provisioning = Provisioning(
+            self.registry, self._carry_out, self.broker, self._invoke, judge=self._role, hook_timeout_s=0.05
+        )
         self.call("CreateThingType", {"thingTypeName": "bulb"})
         self.call("CreateThingGroup", {"thingGroupName": "fleet"})
         self.call("CreatePolicy", {"policyName": "device", "policyDocument": json.dumps(POLICY)})
+
+    async def _role(self, role_arn):
+        assert role_arn.endswith("role/provisioning")
+        return lambda operation, ask: f"iot:{operation}" if operation in self.forbidden else ""
 
     def _carry_out(self, operation, ask):
         return self.call(operation, ask)

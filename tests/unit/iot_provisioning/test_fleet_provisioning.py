@@ -423,3 +423,16 @@ async def test_register_thing_provisions_by_a_csr_in_its_parameters(fleet):
     assert fleet.call("ListThingPrincipals", {"thingName": "lamp-1"})["principals"] == [
         made["resourceArns"]["certificate"]
     ]
+
+
+@pytest.mark.parametrize("operation", ["UpdateCertificate", "AttachPolicy", "CreateThing", "AttachThingPrincipal"])
+async def test_what_the_provisioning_role_does_not_allow_is_refused_and_nothing_of_it_stays(fleet, operation):
+    fleet.create()
+    made = await fleet.claim()
+    fleet.forbidden = {operation}
+    outcome, answer = await fleet.register(made, SerialNumber="1")
+    assert (outcome, answer["statusCode"]) == ("rejected", 403)
+    assert answer["errorMessage"] == f"The provisioning role does not allow iot:{operation}"
+    assert (fleet.things(), fleet.status(made)) == ([], "PENDING_ACTIVATION")
+    fleet.forbidden = {"UpdateThing", "CreatePolicy"}
+    assert (await fleet.register(made, SerialNumber="1"))[0] == "accepted", "what is not done need not be allowed"

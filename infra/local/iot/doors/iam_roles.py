@@ -11,11 +11,15 @@ import aiohttp
 
 from infra.local import iam
 from infra.local.config import Settings
+from infra.local.iam_actions import asks_of
 from infra.local.iot.message import Principal
 from infra.local.iot.policy import Considered, Context, Decision
 
 FRESH_S = 5.0
 """A change of a role shows after this; IAM itself is eventually consistent."""
+_Limits = tuple[tuple[iam.Statement, ...], tuple[iam.Statement, ...] | None]
+"""What a role allows, and its boundary if it has one."""
+NOTHING: _Limits = ((), None)
 _FORM = "Action=GetAccountAuthorizationDetails&Version=2010-05-08&MaxItems=1000"
 
 
@@ -26,7 +30,7 @@ class RolePolicies:
         self._settings = settings
         self._monotonic = monotonic
         self._read_at = float("-inf")
-        self._roles: dict[str, tuple[tuple[iam.Statement, ...], tuple[iam.Statement, ...] | None]] = {}
+        self._roles: dict[str, _Limits] = {}
         self._session: aiohttp.ClientSession | None = None
 
     async def refresh(self) -> None:
@@ -50,6 +54,23 @@ class RolePolicies:
             self._load(await response.text())
         self._read_at = self._monotonic()
 
+    async def judge(self, role_arn: str) -> Callable[[str, Mapping[str, Any]], str]:
+        """Return what says of an operation of AWS IoT, carried out under a role, why not; empty if it is allowed."""
+        await self.refresh()
+        if not self._roles.get(role_arn, NOTHING)[0]:  # perhaps made just now
+            self._read_at = float("-inf")
+            await self.refresh()
+        identity, boundary = self._roles.get(role_arn, NOTHING)
+
+        def refusal(operation: str, params: Mapping[str, Any]) -> str:
+            for ask in asks_of("iot", self._settings.region, operation, params):
+                decision = iam.evaluate(identity, boundary, ask.action, ask.resource, ask.context)
+                if not decision.allowed:
+                    return f"{ask.action} on {ask.resource}: {decision.reason}"
+            return ""
+
+        return refusal
+
     async def stop(self) -> None:
         """Close the connections."""
         if self._session is not None:
@@ -59,7 +80,7 @@ class RolePolicies:
         """Return what IAM says; the account's owner, who acts under no role, may do everything."""
         if principal.role_arn is None:
             return Decision(allowed=True, by="the account's owner")
-        identity, boundary = self._roles.get(principal.role_arn, ((), None))
+        identity, boundary = self._roles.get(principal.role_arn, NOTHING)
         decision = iam.evaluate(identity, boundary, action, resource, _iam_context(context))
         if decision.allowed:
             return Decision(allowed=True, by=f"role {principal.role_arn}")

@@ -48,7 +48,7 @@ def carry_out(registry: Registry, call: Call, plan: Plan) -> Provisioned:
 
 
 def _carry_out(registry: Registry, call: Call, plan: Plan) -> Provisioned:
-    certificate = _certificate(registry, plan.certificates[0]) if plan.certificates else None
+    certificate = _certificate(registry, call, plan.certificates[0]) if plan.certificates else None
     arns: dict[str, str] = {}
     if certificate:
         arns["certificate"] = certificate.arn
@@ -72,7 +72,7 @@ def _touched(plan: Plan) -> set[str]:
     return names | {_policy_name(resource) for resource in plan.policies}
 
 
-def _certificate(registry: Registry, resource: Resource) -> CertificateRecord:
+def _certificate(registry: Registry, call: Call, resource: Resource) -> CertificateRecord:
     properties = resource.properties
     status = properties.get("Status", "ACTIVE").upper()
     if (
@@ -88,7 +88,7 @@ def _certificate(registry: Registry, resource: Resource) -> CertificateRecord:
     record = found(registry.state.certificates, properties["CertificateId"], "Certificate")
     override = resource.override("Status")
     if record.status == "PENDING_ACTIVATION" or override == "REPLACE":
-        registry.certificates.set_status(record, status)
+        call("UpdateCertificate", {"certificateId": record.id, "newStatus": status})
     elif override == "FAIL":
         raise _conflict("Certificate", record.id)
     return record

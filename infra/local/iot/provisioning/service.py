@@ -11,7 +11,7 @@ import json
 import logging
 import re
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -44,17 +44,34 @@ class _Token:
     expires_at: datetime
 
 
+Judge = Callable[[str], Awaitable[Callable[[str, Mapping[str, Any]], str]]]
+"""A role's ARN to what says of an operation of AWS IoT and its input why the role does not allow it; empty: it does."""
+
+
+async def all_is_allowed(_role_arn: str) -> Callable[[str, Mapping[str, Any]], str]:
+    """Judge as where there is no IAM."""
+    return lambda _operation, _ask: ""
+
+
 class Provisioning:
     """Implements ``ports.Reserved``; its templates and RegisterThing are served by the registry it extends."""
 
     def __init__(
-        self, registry: Registry, call: Call, broker: Broker, invoke: Invoke, *, hook_timeout_s: float = TIMEOUT_S
+        self,
+        registry: Registry,
+        call: Call,
+        broker: Broker,
+        invoke: Invoke,
+        *,
+        judge: Judge = all_is_allowed,
+        hook_timeout_s: float = TIMEOUT_S,
     ) -> None:
         self._registry = registry
         self._state = registry.state
         self._call = call
         self._broker = broker
         self._invoke = invoke
+        self._judge = judge
         self._hook_timeout_s = hook_timeout_s
         self._tokens: dict[str, _Token] = {}
         self._claims: deque[tuple[datetime, str]] = deque()
@@ -172,9 +189,17 @@ class Provisioning:
             parameters = parameters | await ask_hook(
                 self._invoke, template.hook_arn, event, template.arn, self._hook_timeout_s
             )
-            template, record = self._enabled(template_name), self._certificate(token)  # time has passed
+        refusal = await self._judge(template.role_arn)
+        template, record = self._enabled(template_name), self._certificate(token)  # time has passed
+
+        def call(operation: str, ask: Mapping[str, Any]) -> Mapping[str, Any]:
+            if why := refusal(operation, ask):
+                _LOG.warning("%s: its provisioning role %s does not allow %s", template.name, template.role_arn, why)
+                raise RefusedError("ACCESS_DENIED", 403, f"The provisioning role does not allow {why}")
+            return self._call(operation, ask)
+
         plan = build_plan(template.versions[template.default].template, parameters, record.id)
-        made: Provisioned = carry_out(self._registry, self._call, plan)
+        made: Provisioned = carry_out(self._registry, call, plan)
         self._registry.changed()
         return {"deviceConfiguration": dict(plan.device_configuration), "thingName": made.thing_name}
 
