@@ -148,6 +148,7 @@ class Backend(DynamoDBBackend):
                 "At least one of ProvisionedThroughput, BillingMode … GlobalSecondaryIndexUpdates is required"
             )
         before = {name: getattr(table, name) for name in ("attr", "global_indexes", "throughput", "billing_mode")}
+        indexes = [(index, dict(vars(index))) for index in table.global_indexes]  # moto changes them in place
         table.attr = list({each["AttributeName"]: each for each in (*table.attr, *(attr_definitions or ()))}.values())
         try:
             _check_new_indexes(table, changes.get("global_index"))
@@ -155,6 +156,8 @@ class Backend(DynamoDBBackend):
         except BaseException as error:
             for attribute, value in before.items():
                 setattr(table, attribute, value)
+            for index, facts in indexes:
+                vars(index).update(facts)
             if type(error) is ValueError:
                 raise Invalid(str(error)) from error
             raise

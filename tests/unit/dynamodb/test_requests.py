@@ -300,6 +300,25 @@ async def test_an_update_that_is_refused_half_way_leaves_no_index_behind(local):
     assert (await local("DescribeTable", TableName="things"))["Table"] == before
 
 
+async def test_an_update_that_is_refused_half_way_leaves_an_index_as_it_was(local):
+    late = {
+        "IndexName": "late",
+        "KeySchema": [{"AttributeName": "h", "KeyType": "HASH"}],
+        "Projection": {"ProjectionType": "ALL"},
+        "ProvisionedThroughput": {"ReadCapacityUnits": 1, "WriteCapacityUnits": 1},
+    }
+    defined = [{"AttributeName": "h", "AttributeType": "S"}]
+    create = [{"Create": late}]
+    await local("UpdateTable", TableName="things", AttributeDefinitions=defined, GlobalSecondaryIndexUpdates=create)
+    await local("UpdateTable", TableName="things", StreamSpecification=STREAM)
+    before = (await local("DescribeTable", TableName="things"))["Table"]
+    more = {"ReadCapacityUnits": 7, "WriteCapacityUnits": 7}
+    update = [{"Update": {"IndexName": "late", "ProvisionedThroughput": more}}]
+    with pytest.raises(RefusedError):
+        await local("UpdateTable", TableName="things", GlobalSecondaryIndexUpdates=update, StreamSpecification=STREAM)
+    assert (await local("DescribeTable", TableName="things"))["Table"] == before
+
+
 async def test_ttl_is_switched_once_and_for_one_attribute(local):
     def wanted(enabled, name="expires"):
         return {"TimeToLiveSpecification": {"Enabled": enabled, "AttributeName": name}}
