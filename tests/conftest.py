@@ -1,6 +1,23 @@
-"""What the terminal says at the end, beside what pytest says."""
+"""What holds for all tests: how hypothesis looks for cases, and what the terminal says at the end."""
 
+import gc
+
+import hypothesis
 import pytest
+
+# Nothing is judged by the clock: on a busy machine an example may take seconds.
+hypothesis.settings.register_profile(
+    "any machine",
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.data_too_large],
+)
+hypothesis.settings.load_profile("any machine")
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what the tests hold: it stays to the end, and is much to go through each time."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -32,7 +32,7 @@ _MODULES = {"gateway": "infra.local.iot.main", "services": "infra.local.services
 _MARKER = "settings.json"
 _KEPT = "translations"
 """Of the template, by its content: the same however often the local cloud starts afresh."""
-_READY_TIMEOUT_S = 30.0
+_READY_TIMEOUT_S = 90.0
 _LAST_PORT = 65_535
 _STOP_TIMEOUT_S = 10.0
 _WATCH_EVERY_S = 0.5

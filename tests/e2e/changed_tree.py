@@ -24,7 +24,7 @@ def test_a_new_metric_is_taken_in_and_read_back_and_out_of_its_range_it_is_not(w
         peer.client.publish(topic, json.dumps(good), qos=1)
         peer.client.publish(topic, json.dumps({**good, "seq": 2, "m": {"co2_ppm": [10_001]}}), qos=1)
         path = f"/v1/devices/{thing}"
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not (found := call(world, phone, "GET", f"{path}/readings/latest")["reading"]):
             assert time.monotonic() < deadline
             time.sleep(0.2)

@@ -17,7 +17,7 @@ from scripts.main_job.factory import Device, Operator
 from scripts.main_job.phone import Phone
 from tests.ports import ports
 
-WAIT_S = 20.0
+WAIT_S = 60.0
 
 
 @dataclass
@@ -63,7 +63,7 @@ class World:
             headers["authorization"] = f"Bearer {token}"
         body = None if document is None else json.dumps(document).encode()
         try:
-            with urlopen(Request(url, method=method, headers=headers, data=body), timeout=10) as answer:
+            with urlopen(Request(url, method=method, headers=headers, data=body), timeout=WAIT_S) as answer:
                 return answer.status, json.loads(answer.read() or b"null")
         except HTTPError as error:
             with error:

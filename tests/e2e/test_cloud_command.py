@@ -12,13 +12,13 @@ from infra.local.config import ROOT
 from tests.e2e.test_demo import _await_none
 from tests.ports import ports
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.e2e
 SCRIPTS = ROOT / "scripts"
 
 
 def run(script: str, *arguments: str, state_dir: Path, status: int = 0) -> subprocess.CompletedProcess[str]:
     command = [str(SCRIPTS / script), *arguments, "--state-dir", str(state_dir)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == status, (command, done.stdout, done.stderr)
     return done
 

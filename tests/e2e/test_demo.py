@@ -8,8 +8,6 @@ import subprocess
 import time
 from pathlib import Path
 
-import pytest
-
 from infra.local.config import ROOT
 from tests.ports import ports
 
@@ -27,19 +25,18 @@ def _processes_of(state_dir: Path) -> list[str]:
     return [line for line in found.stdout.splitlines() if str(state_dir) in line]
 
 
-def _await_none(state_dir: Path, within_s: float = 15.0) -> list[str]:
+def _await_none(state_dir: Path, within_s: float = 60.0) -> list[str]:
     deadline = time.monotonic() + within_s
     while (left := _processes_of(state_dir)) and time.monotonic() < deadline:
         time.sleep(0.1)
     return left
 
 
-@pytest.mark.timeout(180)
 def test_ten_devices_lose_nothing_and_their_user_reads_it_all(tmp_path: Path):
     summary_path = tmp_path / "out.json"
     command = [*_DEMO, "--devices", "10", "--seconds", "10", "--json", str(summary_path)]
     done = subprocess.run(
-        [*command, *_options(tmp_path / "state", 3)], capture_output=True, text=True, timeout=170, check=False
+        [*command, *_options(tmp_path / "state", 3)], capture_output=True, text=True, timeout=360, check=False
     )
     assert done.returncode == 0, done.stderr[-4_000:]
     summary = json.loads(summary_path.read_text())
@@ -56,7 +53,6 @@ def test_ten_devices_lose_nothing_and_their_user_reads_it_all(tmp_path: Path):
     assert _await_none(tmp_path / "state") == []
 
 
-@pytest.mark.timeout(120)
 def test_ctrl_c_ends_it_in_order_and_leaves_no_process(tmp_path: Path):
     state_dir = tmp_path / "state"
     with subprocess.Popen(
@@ -68,13 +64,12 @@ def test_ctrl_c_ends_it_in_order_and_leaves_no_process(tmp_path: Path):
             if "sign-in:" in line:
                 break
         os.killpg(demo.pid, signal.SIGINT)
-        out, err = demo.communicate(timeout=60)
+        out, err = demo.communicate(timeout=180)
     assert demo.returncode in (0, 1), err[-2_000:]  # 1 when it was ended before the first bucket
     assert json.loads(out)["readings_lost"] == 0
     assert _await_none(state_dir) == []
 
 
-@pytest.mark.timeout(120)
 def test_killed_the_hard_way_it_leaves_no_process_either(tmp_path: Path):
     state_dir = tmp_path / "state"
     with subprocess.Popen(

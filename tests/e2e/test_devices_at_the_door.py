@@ -19,7 +19,7 @@ from device_client.config import DeviceSettings
 from scripts.main_job.factory import Device
 from tests.e2e.conftest import World
 
-_WAIT_S = 5.0
+_WAIT_S = 60.0
 
 
 class Peer:
@@ -28,6 +28,7 @@ class Peer:
     def __init__(
         self, settings: DeviceSettings, *, certificate: tuple[Path, Path] | None, client_id: str | None = None
     ):
+        self.answered = threading.Event()
         self.connack = threading.Event()
         self.gone = threading.Event()
         self.acknowledged = threading.Event()
@@ -38,7 +39,7 @@ class Peer:
             context.load_cert_chain(*certificate)
         self.client.tls_set_context(context)
         self.client.on_connect = self._on_connect
-        self.client.on_disconnect = lambda *_: self.gone.set()
+        self.client.on_disconnect = self._on_disconnect
         self.client.on_publish = lambda *_: self.acknowledged.set()
         self.client.on_message = lambda _client, _data, message: self.messages.append(message.topic)
         self._settings = settings
@@ -46,13 +47,19 @@ class Peer:
     def _on_connect(self, _client, _data, _flags, reason_code, _properties):
         if not reason_code.is_failure:
             self.connack.set()
+        self.answered.set()
+
+    def _on_disconnect(self, *_):
+        self.gone.set()
+        self.answered.set()
 
     def connect(self) -> bool:
         """Connect; say whether a CONNACK of success came."""
         with contextlib.suppress(OSError):  # ssl.SSLError among them: refused in the handshake
             self.client.connect(self._settings.endpoint, self._settings.port, keepalive=60)
             self.client.loop_start()
-            return self.connack.wait(_WAIT_S) and not self.gone.is_set()
+            assert self.answered.wait(_WAIT_S), "neither let in nor refused"
+            return self.connack.is_set() and not self.gone.is_set()
         return False
 
     def close(self) -> None:

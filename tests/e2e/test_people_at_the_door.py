@@ -29,7 +29,7 @@ def _jwks(world: World) -> list[dict[str, Any]]:
 
     pool = world.outputs["UserPoolId"]
     url = f"{world.cloud.settings.endpoint_url}/{pool}/.well-known/jwks.json"
-    with urlopen(url, timeout=5) as answer:
+    with urlopen(url, timeout=60) as answer:
         return json.loads(answer.read())["keys"]
 
 

@@ -68,7 +68,7 @@ class Gateway:
 
     def call(self, method: str, path: str, body: Any = None, **headers: str) -> Reply:
         """Call the API over HTTP."""
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=120)
         try:
             text = None if body is None else json.dumps(body)
             named = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -100,11 +100,11 @@ def serving(definition: Mapping[str, Any] | None = None) -> Iterator[Gateway]:
             path = f"/v2/apis/{json.loads(made.body)['apiId']}/stages"
             await api.handle(Request(service="apigateway", method="POST", path=path, body=stage))
 
-        asyncio.run_coroutine_threadsafe(start(), loop).result(30)
+        asyncio.run_coroutine_threadsafe(start(), loop).result(120)
         try:
             yield Gateway(api.port, pool, functions, definition)
         finally:
-            asyncio.run_coroutine_threadsafe(api.stop(), loop).result(30)
+            asyncio.run_coroutine_threadsafe(api.stop(), loop).result(120)
             loop.call_soon_threadsafe(loop.stop)
-            thread.join(30)
+            thread.join(120)
             loop.close()

@@ -26,7 +26,7 @@ def metered() -> Iterator[tuple[Scene, Meter]]:
         yield scene, meter
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_the_table_of_costs_is_what_is_measured() -> None:
     assert costs.DOCUMENT.read_text("utf-8") == costs.table(), "stale: python -m tests.integration.backend.costs"
 

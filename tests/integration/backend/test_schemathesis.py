@@ -109,7 +109,7 @@ class Fuzz:
 
 @pytest.mark.parametrize(
     ("first_round", "requests_at_least"),
-    [pytest.param(0, 500, marks=pytest.mark.timeout(300)), *(pytest.param(*each, marks=LONG) for each in QUARTERS)],
+    [pytest.param(0, 500, marks=pytest.mark.timeout(600)), *(pytest.param(*each, marks=LONG) for each in QUARTERS)],
 )
 def test_every_answer_is_one_of_the_documented(
     scene: Scene, gateway: Gateway, first_round: int, requests_at_least: int

@@ -69,7 +69,7 @@ def services(state_dir, block, **changes):
     finally:
         process.stdin.close()
         try:
-            process.wait(10)
+            process.wait(60)
         finally:
             process.kill()
             process.stdout.close()

@@ -181,7 +181,7 @@ class Stage:
             "Role": ROLE,
             "Runtime": "python3.13",
             "Code": {"S3Bucket": "local-directory", "S3Key": str(self.code)},
-            "Timeout": 10,
+            "Timeout": 60,
         }
         return await self.call("create_function", FunctionName=name, Handler=handler, **given | settings)
 
@@ -214,7 +214,7 @@ class Stage:
                 body=request.body.encode() if isinstance(request.body, str) else request.body or b"",
                 caller=self._caller,
             )
-            reply = asyncio.run_coroutine_threadsafe(handle(sent), loop).result(30)
+            reply = asyncio.run_coroutine_threadsafe(handle(sent), loop).result(60)
             return AWSResponse(request.url, reply.status, HTTPHeaders.from_dict(reply.headers), _Raw(reply.body))
 
         client.meta.events.register("before-send", answer)
@@ -253,7 +253,7 @@ async def until_runs(stage: Stage, count: int) -> None:
     await until(lambda: len(stage.runs()) >= count)
 
 
-async def until(condition: Callable[[], object], deadline_s: float = 30.0) -> None:
+async def until(condition: Callable[[], object], deadline_s: float = 60.0) -> None:
     """Return once the condition holds; fail when it does not in time."""
     end = time.monotonic() + deadline_s
     while not condition():

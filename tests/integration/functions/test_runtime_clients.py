@@ -23,7 +23,7 @@ def client(request, tmp_path, monkeypatch):
 
 async def test_event_context_and_answer(tmp_path, client):
     async with Stage(tmp_path) as stage:
-        await stage.create("f", "app.echo", Timeout=7)
+        await stage.create("f", "app.echo", Timeout=70)
         context = json.dumps({"client": {"installation_id": "i"}, "custom": {"k": "v"}, "env": {}})
 
         answer, result = await stage.invoke("f", {"ä": 1}, cognito_identity=("i", "p"), client_context=context)
@@ -33,7 +33,7 @@ async def test_event_context_and_answer(tmp_path, client):
         assert answer["request_id"] == result.request_id
         assert answer["arn"].endswith(":function:f")
         assert (answer["version"], answer["memory"], answer["log_group"]) == ("$LATEST", "128", "/aws/lambda/f")
-        assert 5_000 < answer["remaining_ms"] <= 7_000
+        assert 10_000 < answer["remaining_ms"] <= 70_000
         assert answer["identity"] == ["i", "p"]
         assert answer["client"] == ["i", {"k": "v"}, {}]
         assert (again["calls"], again["client"], again["identity"]) == (2, None, [None, None])

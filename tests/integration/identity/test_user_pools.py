@@ -162,7 +162,7 @@ def test_tokens_are_signed_with_two_keys_of_the_pool_s_own_and_live_as_long_as_t
     result = house.sign_in(client_id)["AuthenticationResult"]
     keys = {
         key["kid"]: key
-        for key in requests.get(f"{house.url}/{pool_id}/.well-known/jwks.json", timeout=5).json()["keys"]
+        for key in requests.get(f"{house.url}/{pool_id}/.well-known/jwks.json", timeout=60).json()["keys"]
     }
     kids = []
     for name, audience in (("IdToken", client_id), ("AccessToken", None)):
@@ -180,7 +180,7 @@ def test_tokens_are_signed_with_two_keys_of_the_pool_s_own_and_live_as_long_as_t
         assert verified["cognito:groups"] == ["admins"]
     assert len(set(kids)) == len(keys) == 2
     other_pool, _ = house.pool()
-    others = requests.get(f"{house.url}/{other_pool}/.well-known/jwks.json", timeout=5).json()["keys"]
+    others = requests.get(f"{house.url}/{other_pool}/.well-known/jwks.json", timeout=60).json()["keys"]
     assert not {key["kid"] for key in others} & set(kids)
     identity, access = claims_of(result["IdToken"]), claims_of(result["AccessToken"])
     assert (identity["token_use"], identity["aud"], identity["email_verified"]) == ("id", client_id, True)
@@ -500,7 +500,7 @@ def test_a_member_that_is_null_is_a_member_that_is_not_there(house):
         "content-type": "application/x-amz-json-1.1",
     }
     sent = document | {"ValidationData": None, "UserAttributes": [{"Name": "email", "Value": "ada@example.org"}]}
-    assert requests.post(house.url, json=sent, headers=headers, timeout=5).status_code == 200
+    assert requests.post(house.url, json=sent, headers=headers, timeout=60).status_code == 200
 
 
 def test_users_are_found_by_one_comparison_and_nonsense_finds_an_error(house):

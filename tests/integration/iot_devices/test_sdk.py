@@ -26,9 +26,9 @@ from cryptography.x509.oid import NameOID
 
 from tests.integration.iot_mqtt.conftest import running
 
-WAIT_S = 20
+WAIT_S = 60.0
 OPTIONS = ClientOptions(
-    max_request_response_subscriptions=6, max_streaming_subscriptions=6, operation_timeout_in_seconds=10
+    max_request_response_subscriptions=6, max_streaming_subscriptions=6, operation_timeout_in_seconds=60
 )
 PREFIX = "arn:aws:iot:us-east-1:123456789012"
 

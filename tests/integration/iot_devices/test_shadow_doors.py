@@ -69,7 +69,7 @@ def test_the_shadow_of_another_thing_stays_as_it_is_over_https(local, device):
     context = ssl.create_default_context(cafile=local.ca)
     context.load_cert_chain(identity.certificate, identity.key)
     context.set_alpn_protocols(["x-amzn-http-ca"])
-    https = HTTPSConnection("localhost", local.ports["https"], context=context, timeout=10)
+    https = HTTPSConnection("localhost", local.ports["https"], context=context, timeout=60)
 
     def ask(method, path, body=None):
         https.request(method, path, body=body)
@@ -151,7 +151,7 @@ async def test_a_will_that_a_rule_republishes_to_the_shadow_is_taken_up(cloud):
         client.writer.write(wire.connect("myLightBulb", will=("my/things/myLightBulb/update", document, 1, False)))
         assert (await client.get()).codes == [0]
     data = cloud.client("iot-data")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             try:
                 got = await asyncio.to_thread(data.get_thing_shadow, thingName="myLightBulb")

@@ -92,7 +92,7 @@ def running(directory: Path, *arguments: str) -> Iterator[Local]:
             yield Local(settings, json.loads(ready)["ports"], aws, process.pid)
         finally:
             process.stdin.close()
-            assert process.wait(10) == 0
+            assert process.wait(60) == 0
             process.stdout.close()
             assert "Traceback" not in (directory / "log").read_text(), (directory / "log").read_text()
 

@@ -33,7 +33,7 @@ class Wire:
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
 
-    async def get(self, within_s: float = 5):
+    async def get(self, within_s: float = 60):
         """The next packet; None when the server closed."""
         async with asyncio.timeout(within_s):
             while not self._got:

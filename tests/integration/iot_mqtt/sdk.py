@@ -9,7 +9,7 @@ import awscrt.mqtt
 import awscrt.mqtt5 as m5
 from awsiot import mqtt5_client_builder, mqtt_connection_builder
 
-WAIT_S = 8
+WAIT_S = 60.0
 
 
 class Refused(Exception):  # noqa: N818 - what happened, not a defect

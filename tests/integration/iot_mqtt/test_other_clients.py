@@ -14,7 +14,7 @@ from paho.mqtt.properties import Properties
 from tests.integration.iot_mqtt.test_doors import presigned
 from tests.unit.iot_mqtt.harness import document, statement
 
-WAIT_S = 8
+WAIT_S = 60.0
 PROTOCOLS = pytest.mark.parametrize("protocol", [paho.MQTTv311, paho.MQTTv5], ids=["mqtt3", "mqtt5"])
 MOSQUITTO = pytest.mark.skipif(
     shutil.which("mosquitto_sub") is None,

@@ -10,7 +10,7 @@ from awscrt.mqtt import QoS
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from tests.integration.iot_mqtt.sdk import Refused, Sdk3, Sdk5
+from tests.integration.iot_mqtt.sdk import WAIT_S, Refused, Sdk3, Sdk5
 from tests.integration.iot_mqtt.test_identities import phone, sign_up
 from tests.unit.iot_mqtt.harness import ALLOW_ALL, document, statement
 
@@ -84,12 +84,12 @@ def test_messages_and_retained_messages_over_every_door(local, who, sdk, door):
         one.subscribe(f"{name}/live", 1)
         one.subscribe(f"{name}/zero", 0)
         one.publish(f"{name}/live", b"at least once", 1)
-        assert one.messages.get(timeout=5) == (f"{name}/live", b"at least once", 1, False)
+        assert one.messages.get(timeout=WAIT_S) == (f"{name}/live", b"at least once", 1, False)
         one.publish(f"{name}/zero", b"at most once", 0)
-        assert one.messages.get(timeout=5) == (f"{name}/zero", b"at most once", 0, False)
+        assert one.messages.get(timeout=WAIT_S) == (f"{name}/zero", b"at most once", 0, False)
         one.publish(f"{name}/kept", b"kept", 1, retain=True)
         one.subscribe(f"{name}/kept", 1)
-        assert one.messages.get(timeout=5) == (f"{name}/kept", b"kept", 1, True)
+        assert one.messages.get(timeout=WAIT_S) == (f"{name}/kept", b"kept", 1, True)
 
 
 @SDKS
@@ -104,7 +104,7 @@ def test_a_will_is_sent_when_another_takes_the_client_id(local, who, sdk, door):
         with client(sdk, local, door, name, **who) as new:
             new.connect()
             reason = old.cut()
-            assert watcher.messages.get(timeout=5)[1] == b"gone"
+            assert watcher.messages.get(timeout=WAIT_S)[1] == b"gone"
             if sdk.v5:
                 assert reason == 0x8E
         old.stop()
@@ -124,7 +124,7 @@ def test_a_persistent_session_is_resumed(local, who, sdk, door):
         publisher.publish(f"{name}/a", b"while away")
     with client(sdk, local, door, name, clean=False, expiry=300, **who) as again:
         assert again.connect() is True
-        assert again.messages.get(timeout=5)[:2] == (f"{name}/a", b"while away")
+        assert again.messages.get(timeout=WAIT_S)[:2] == (f"{name}/a", b"while away")
 
 
 @SDKS
@@ -143,7 +143,7 @@ def test_a_shared_subscription_gets_each_message_once(local, who, sdk, door):
         for number in range(20):
             publisher.publish(name, b"%d" % number)
         got = []
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + WAIT_S
         while len(got) < 20 and time.monotonic() < deadline:
             for each in (one, two):
                 with suppress(queue.Empty):

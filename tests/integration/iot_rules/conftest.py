@@ -29,7 +29,7 @@ TRUST = {
         },
     ],
 }
-WAIT_S = 10.0
+WAIT_S = 60.0
 
 
 class Cloud:
@@ -87,7 +87,7 @@ class Cloud:
     def publish(self, topic: str, payload: bytes) -> None:
         self.client("iot-data").publish(topic=topic, payload=payload)
 
-    def receive(self, queue: str, count: int, wait_s: float = 20) -> list[str]:
+    def receive(self, queue: str, count: int, wait_s: float = WAIT_S) -> list[str]:
         """Return that many messages of a queue, and one more if it comes at once."""
         sqs, bodies = self.client("sqs"), []
         deadline = time.monotonic() + wait_s
@@ -122,7 +122,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
         for process in processes:
             process.terminate()
         for process in processes:
-            process.communicate(timeout=10)
+            process.communicate(timeout=WAIT_S)
 
 
 class Device:

@@ -109,14 +109,14 @@ def test_live_messages_are_recorded_with_what_rules_made_of_them_and_replayed(cl
     shown: list[str] = []
     reader = threading.Thread(target=lambda: shown.extend(watcher.stdout), daemon=True)
     reader.start()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline and len(shown) < 2:  # until the watcher has begun to ask
         cloud.publish("watched", b'{"t": 20}')
         cloud.publish("watched", b'{"t": 5}')
         time.sleep(0.2)
     watcher.send_signal(signal.SIGINT)
-    assert watcher.wait(timeout=10) == 0
-    reader.join(timeout=10)
+    assert watcher.wait(timeout=60) == 0
+    reader.join(timeout=60)
     watcher.stdout.close()
     changed = [*tool, "--replay", str(recording), "--sql", "SELECT t FROM 'watched' WHERE t > 1"]
     replayed = subprocess.run(changed, capture_output=True, check=False, **more)

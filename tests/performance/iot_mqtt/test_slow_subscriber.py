@@ -52,7 +52,7 @@ async def sleeper_under_load(port, tls, *, seconds: float) -> dict:
         await load.subscribe(client, "bench/slow/+")
     publishers = [Paced(await load.open_client(port, tls, f"bench-p{n}"), f"bench/slow/{n}") for n in range(5)]
     await asyncio.gather(*(one.run(40, seconds) for one in publishers))
-    usual = p99(arrivals)
+    usual, usual_ack = p99(arrivals), p99([x for one in publishers for x in one.latencies])
     arrivals.clear()
     for one in publishers:
         one.sent, one.latencies = [], []
@@ -66,31 +66,39 @@ async def sleeper_under_load(port, tls, *, seconds: float) -> dict:
         sum(len(one.sent) for one in publishers),
     )
     sleeper.transport.resume_reading()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while len(slept) < before + sent and time.monotonic() < deadline:
         await asyncio.sleep(0.05)
     for client in (other, sleeper, *(one.client for one in publishers)):
         client.transport.close()
     report = {"puback_p99_ms": ack * 1000, "others_p99_ms": others * 1000, "usual_p99_ms": usual * 1000}
+    report["usual_puback_p99_ms"] = usual_ack * 1000
     return report | {"sent": sent, "to_sleeper": len(slept) - before}
 
 
-async def overflow(port, tls, *, messages: int) -> int:
-    """How many of the messages reach a subscriber that slept through all of them."""
+async def overflow(port, tls, *, messages: int) -> tuple[int, int]:
+    """How many messages were sent to a subscriber that slept through all but the last, and how many reached it."""
     slept: list[bytes] = []
     sleeper = await load.open_client(port, tls, "bench-deep", slept.append)
     await load.subscribe(sleeper, "bench/deep")
     sleeper.transport.pause_reading()
-    publisher = load.Publisher(await load.open_client(port, tls, "bench-flood"), "bench/deep", b"x" * 100, messages, 50)
-    publisher.start()
-    await asyncio.wait_for(publisher.done, 60)
+    flood = await load.open_client(port, tls, "bench-flood")
+
+    async def publish(payload: bytes, count: int) -> None:
+        publisher = load.Publisher(flood, "bench/deep", payload, count, 50)
+        publisher.start()
+        await asyncio.wait_for(publisher.done, 300)
+
+    await publish(b"x" * 100, messages)
     sleeper.transport.resume_reading()
-    last = -1
-    while last != len(slept):
-        last = len(slept)
-        await asyncio.sleep(1)
+    sent, last, began = messages, b"", time.monotonic()
+    while slept[-1:] != [last]:  # in order: what came before the last is there, or lost
+        if sent == messages or (sent - messages) * 5 < time.monotonic() - began:
+            sent, last = sent + 1, b"%d" % sent
+            await publish(last, 1)
+        await asyncio.sleep(0.05)
     sleeper.transport.close()
-    return len(slept)
+    return sent, len(slept)
 
 
 @pytest.mark.parametrize("seconds", [1.5, pytest.param(5, marks=pytest.mark.long)])
@@ -100,18 +108,19 @@ async def test_a_sleeping_subscriber_holds_up_nobody_but_itself(tmp_path, second
         tls = load.context(local.ca, identity.certificate, identity.key)
         report = await sleeper_under_load(local.ports["mqtt"], tls, seconds=seconds)
         print(json.dumps(report))
-        assert report["puback_p99_ms"] <= 100
-        # Twice the usual; on a busy machine the usual of so short a run is noise below some milliseconds.
-        assert report["others_p99_ms"] <= max(2 * report["usual_p99_ms"], 100)
+        # Twice the usual; on a busy machine the usual of so short a run is noise. The long run is for an idle one.
+        noise_ms = 100 if seconds > 2 else 1_000
+        assert report["puback_p99_ms"] <= max(2 * report["usual_puback_p99_ms"], noise_ms)
+        assert report["others_p99_ms"] <= max(2 * report["usual_p99_ms"], noise_ms)
         assert report["to_sleeper"] == report["sent"]
 
 
 async def test_what_a_sleeper_loses_past_its_bound_is_what_the_counter_says(tmp_path):
-    sent = Limits().queued_messages + 2_000
+    messages = Limits().queued_messages + 2_000
     with running(tmp_path, "--no-rates") as local:
         identity = local.identity("bench", POLICY)
         tls = load.context(local.ca, identity.certificate, identity.key)
-        received = await overflow(local.ports["mqtt"], tls, messages=sent)
+        sent, received = await overflow(local.ports["mqtt"], tls, messages=messages)
     log = (tmp_path / "log").read_text()
     counted = json.loads(log.rpartition("dropped in all: ")[2].splitlines()[0])
     assert received < sent

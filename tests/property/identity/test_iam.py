@@ -261,7 +261,7 @@ def test_a_decision_costs_little():
         + one(Action="dynamodb:PutItem")
     )
     evaluate(role, None, "dynamodb:GetItem", ARNS[0], {})
-    started = time.perf_counter()
+    started = time.process_time()
     for _ in range(2000):
         evaluate(role, None, "dynamodb:GetItem", ARNS[0], {})
-    assert (time.perf_counter() - started) / 2000 < 200e-6  # about 6 us on an idle core
+    assert (time.process_time() - started) / 2000 < 200e-6  # about 6 us on an idle core

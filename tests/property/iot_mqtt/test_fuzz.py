@@ -39,9 +39,9 @@ class Fuzz:
         client = self.broker.client(v5=v5)
         if connected:
             client.send(wire.connect("fuzz", v5=v5))
-        started = time.perf_counter()
+        started = time.process_time()
         client.send(raw)
-        self.slowest_s = max(self.slowest_s, time.perf_counter() - started)
+        self.slowest_s = max(self.slowest_s, time.process_time() - started)
         client.connection.lost()
 
     async def bystander(self) -> None:

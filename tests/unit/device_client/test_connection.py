@@ -50,7 +50,7 @@ async def test_an_endpoint_where_nobody_listens_is_told_from_a_certificate_nobod
     for name, text in (("c.pem", certificate), ("c.key", key), ("ca.pem", certificate)):
         (tmp_path / name).write_text(text)
     settings = DeviceSettings(
-        thing="t", stage="dev", endpoint="127.0.0.1", port=port, connect_timeout_s=1.0, outbox=tmp_path / "outbox",
+        thing="t", stage="dev", endpoint="127.0.0.1", port=port, connect_timeout_s=3.0, outbox=tmp_path / "outbox",
         certificate=tmp_path / "c.pem", private_key=tmp_path / "c.key", ca=tmp_path / "ca.pem",
     )  # fmt: skip
     connection = MqttConnection(settings)

@@ -121,7 +121,7 @@ class Client:
     def send(self, *packets: bytes) -> None:
         self.connection.feed(b"".join(packets))
 
-    async def get(self, count: int = 1, within_s: float = 3) -> list[wire.Got]:
+    async def get(self, count: int = 1, within_s: float = 60) -> list[wire.Got]:
         """Return the next ``count`` packets; fewer if the link closed before."""
         async with asyncio.timeout(within_s):
             while True:
@@ -145,7 +145,7 @@ class Client:
         return not self.link.written
 
     async def end(self) -> None:
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(60):
             await self.link.closed.wait()
 
 

@@ -58,9 +58,9 @@ def test_wildcards_match_as_documented(pattern, topic, expected):
 
 
 def test_a_policy_of_many_stars_takes_linear_time():
-    started = time.perf_counter()
+    started = time.process_time()
     assert not allows(f"{ARN}topic/" + "*a" * 500, f"{ARN}topic/" + "a" * 256 + "b")
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5
 
 
 @pytest.mark.parametrize(

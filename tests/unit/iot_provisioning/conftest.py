@@ -98,7 +98,7 @@ class Fleet:
         assert self.provisioning.accepts(topic)
         claim = Principal(kind="certificate", id="claim-id")
         self.provisioning.receive(Message(topic=topic, payload=payload, client_id="device", principal=claim))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while not self.broker.sent:
                 await asyncio.sleep(0)
         ((client, message),) = self.broker.sent

@@ -74,7 +74,7 @@ class Configuration:
         """Run a command of the local cloud, return what it prints."""
         assert self.local, f"{command} is there on a local cloud only: tag the scenario @local_only"
         return subprocess.run(
-            [*self.local[command], *arguments], capture_output=True, text=True, check=True, timeout=30
+            [*self.local[command], *arguments], capture_output=True, text=True, check=True, timeout=120
         ).stdout
 
 

@@ -123,7 +123,7 @@ class Person:
         body = None if document is None else json.dumps(document).encode()
         request = Request(self.configuration.api_url + path, method=method, headers=headers, data=body)
         try:
-            with urlopen(request, timeout=20) as answer:
+            with urlopen(request, timeout=60) as answer:
                 return Answer(answer.status, json.loads(answer.read() or b"null"), _lower(answer.headers))
         except HTTPError as error:
             with error:

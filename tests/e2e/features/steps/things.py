@@ -20,7 +20,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from tests.e2e.features.steps.configuration import Configuration
 from tests.e2e.features.steps.people import Person
 
-WAIT_S = 30.0
+WAIT_S = 60.0
 PAUSE_S = 0.1
 
 

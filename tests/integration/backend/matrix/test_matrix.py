@@ -65,7 +65,7 @@ def test_every_row_more_is_so_many_cells_more() -> None:
     assert every - but_one == len(ROLES) * 3
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_nobody_is_let_in_anywhere(scene: Scene, record_property: Record) -> None:
     with serving() as gateway:
         count, wrong = nobody.judge(gateway, scene)
@@ -88,7 +88,7 @@ def test_phones_without_an_identity_of_their_own_get_no_credentials() -> None:
     assert set(cloud.arguments("set_identity_pool_roles")["Roles"]) == {"authenticated"}
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_nobody_hears_of_what_they_may_not_see(scene: Scene, record_property: Record) -> None:
     count, wrong = live.judge(scene)
     record_property("matrix", ("live", count))
@@ -96,7 +96,7 @@ def test_nobody_hears_of_what_they_may_not_see(scene: Scene, record_property: Re
     assert count >= len(live.ROWS) * len(ROLES) * 6
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_no_cursor_serves_anybody_but_whom_it_was_given_to(scene: Scene, record_property: Record) -> None:
     count, wrong = cursors.judge(scene)
     record_property("matrix", ("cursors", count))
