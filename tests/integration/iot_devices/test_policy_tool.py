@@ -43,4 +43,8 @@ def test_the_tool_judges_as_the_gateway_would(iot):
         answer = ask_registry(iot, made["certificateId"], "iot:Connect", f"{PREFIX}:client/x", client_id)
         assert answer["decision"] == decision
     identity = "us-east-1:11111111-2222-3333-4444-555555555555"
-    assert ask_registry(iot, identity, "iot:Connect", f"{PREFIX}:client/x", "")["decision"] == "deny"
+    for client_id in ("", "x"):
+        assert ask_registry(iot, identity, "iot:Connect", f"{PREFIX}:client/x", client_id)["decision"] == "deny"
+    iot.attach_policy(policyName="house", target=identity)
+    for client_id in ("", "x"):
+        assert ask_registry(iot, identity, "iot:Connect", f"{PREFIX}:client/x", client_id)["decision"] == "allow"
