@@ -15,7 +15,7 @@ from infra.local.config import Settings
 from infra.local.front_identity import Doorkeeper, caller_header
 from infra.local.refusals import refuse
 from infra.local.sigv4 import SignatureError
-from infra.local.wire import Handler, Request, Response
+from infra.local.wire import SOURCE_IP_HEADER, Handler, Request, Response
 
 MAX_BODY_SIZE = 256 * 1024 * 1024
 """Bytes; AWS takes objects of 5 GB in one PUT, a laptop's memory does not."""
@@ -68,7 +68,7 @@ class Front:
         if self._gateway:
             await self._gateway.close()
 
-    async def handle(self, request: Request) -> Response:
+    async def handle(self, request: Request, source_ip: str = "") -> Response:
         """Answer one addressed request: signature, permission, then the room that carries the service."""
         handler = self._handlers.get(request.service)
         if handler is None:
@@ -79,7 +79,8 @@ class Front:
             record = self._doorkeeper.identify(request)
         except SignatureError as error:
             return refuse(request, error.kind, error.message)
-        request = replace(request, caller=record.caller)
+        headers = {**request.headers, SOURCE_IP_HEADER: source_ip}
+        request = replace(request, caller=replace(record.caller, user_id=record.user_id), headers=headers)
         return await self._doorkeeper.refusal(request, record) or await handler(request)
 
     async def _serve(self, http: web.BaseRequest) -> web.StreamResponse:
@@ -99,7 +100,7 @@ class Front:
         if http.method == "OPTIONS" and (request.service != "s3" or path == "/"):
             return _answer(http, Response(headers=_CORS))
         try:
-            return _answer(http, await self.handle(request))
+            return _answer(http, await self.handle(request, http.remote or ""))
         except Exception:  # noqa: BLE001 - the edge of the server
             _log.exception("%s %s %s failed", request.service, request.method, request.operation or request.path)
             return _answer(http, refuse(request, "InternalFailure", "a defect of the local cloud; see its log", 500))

@@ -5,6 +5,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+SOURCE_IP_HEADER = "x-fieldline-source-ip"
+"""Where a request came from, as our doors saw it: they set it over whatever a client sent."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
@@ -19,6 +22,8 @@ class Caller:
     cognito_identity_pool_id: str | None = None
     cognito_guest: bool = False
     """The identity is unauthenticated: AWS IoT then asks its role alone, no IoT policy of its own."""
+    user_id: str | None = None
+    """As ``aws:userid`` has it: the account's number for its owner, a role's id and its session."""
     source_arn: str | None = None
     """For a service's own calls: the resource on whose behalf it calls, as ``aws:SourceArn`` has it."""
 

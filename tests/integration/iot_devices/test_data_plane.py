@@ -6,9 +6,8 @@ import json
 import pytest
 from botocore.exceptions import ClientError
 
-from infra.local.iot.control.data_plane import SOURCE_IP_HEADER
 from infra.local.iot.message import Message, Properties
-from infra.local.wire import Caller, Request
+from infra.local.wire import SOURCE_IP_HEADER, Caller, Request
 from tests.integration.iot_devices.test_registry import refused
 
 
@@ -45,13 +44,19 @@ async def test_user_properties_nested_without_end_are_refused(served):
     assert (await served.handlers()["iotdata"](request)).status == 400
 
 
-async def test_the_https_door_tells_rules_who_published_and_whence(served):
-    caller = Caller(arn="f" * 64, kind="certificate")
+@pytest.mark.parametrize(
+    ("caller", "principal"),
+    [
+        (Caller(arn="f" * 64, kind="certificate"), "f" * 64),
+        (Caller(arn="arn:aws:sts::1:assumed-role/r/s", kind="role", user_id="AROA:s"), "AROA:s"),
+    ],
+)
+async def test_rules_are_told_who_published_over_http_and_whence(served, caller, principal):
     headers = {SOURCE_IP_HEADER: "192.0.2.1"}
     request = Request(service="iotdata", method="POST", path="/topics/a", headers=headers, caller=caller)
     assert (await served.handlers()["iotdata"](request)).status == 200
     [message] = served.broker.published
-    assert (message.principal.id, message.source_ip) == ("f" * 64, "192.0.2.1")
+    assert (message.principal.id, message.source_ip) == (principal, "192.0.2.1")
 
 
 @pytest.mark.parametrize("topic", ["a/+", "a/#", "x" * 257, "/".join("abcdefghi")])

@@ -76,7 +76,8 @@ async def served(tmp_path, gateway):
 async def test_iot_goes_to_the_gateway_with_the_caller_we_established_and_no_other(served):
     path, query = "/things/a%2Fb%20c", "name=x%20y&max=1"
     claimed = json.dumps({"arn": "somebody", "kind": "owner"})
-    status, headers, body = await served.send("iot", "GET", path, query, b"", x_fieldline_caller=claimed)
+    claims = {"x_fieldline_caller": claimed, "x_fieldline_source_ip": "192.0.2.9"}
+    status, headers, body = await served.send("iot", "GET", path, query, b"", **claims)
     seen = json.loads(body)
     received = {name.lower(): value for name, value in seen["headers"].items()}
     assert (status, seen["path"]) == (202, f"{path}?{query}")
@@ -84,6 +85,7 @@ async def test_iot_goes_to_the_gateway_with_the_caller_we_established_and_no_oth
     assert received["x-fieldline-secret"] == "shared"
     caller = json.loads(received["x-fieldline-caller"])
     assert (caller["arn"], caller["kind"]) == ("arn:aws:iam::123456789012:root", "owner")
+    assert (caller["user_id"], received["x-fieldline-source-ip"]) == ("123456789012", "127.0.0.1")
     assert "authorization" not in received
     assert headers["x-amzn-errortype"] == "None"
     assert len(headers["x-amzn-requestid"]) > 20

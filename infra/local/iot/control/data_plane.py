@@ -11,7 +11,7 @@ from infra.local.iot.errors import InvalidError, IotError, NotEmulatedError, Not
 from infra.local.iot.message import Message, Principal, Properties
 from infra.local.iot.ports import Broker, Reserved
 from infra.local.iot.registry.state import Answer, Ask, page
-from infra.local.wire import Request, Response
+from infra.local.wire import SOURCE_IP_HEADER, Request, Response
 
 MAX_PAYLOAD_BYTES = 128 * 1024
 MAX_TOPIC_BYTES = 256
@@ -19,7 +19,6 @@ MAX_TOPIC_SLASHES = 7
 SHADOW_NAMES_PAGE = 25
 """Unless asked for another size; not documented for AWS IoT, so that of its engine for Greengrass."""
 BASIC_INGEST = "$aws/rules/"
-SOURCE_IP_HEADER = "x-fieldline-source-ip"
 
 
 class Retained(Protocol):
@@ -154,11 +153,12 @@ class DataPlane:
 
 
 def _sender(request: Request) -> dict[str, Any]:
-    """Return who published, for a rule's ``principal()`` and ``sourceip()``: told by the HTTPS door alone."""
+    """Return who published, for a rule's ``principal()`` and ``sourceip()``, as the doors tell."""
     source_ip = request.headers.get(SOURCE_IP_HEADER)
     if source_ip is None:
         return {}
-    return {"principal": Principal(kind=request.caller.kind, id=request.caller.arn), "source_ip": source_ip}
+    who = request.caller
+    return {"principal": Principal(kind=who.kind, id=who.user_id or who.arn), "source_ip": source_ip}
 
 
 def _summary(retained: Retained) -> Answer:

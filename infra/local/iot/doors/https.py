@@ -18,7 +18,6 @@ from aiohttp.http_exceptions import HttpProcessingError
 from infra.local import sigv4
 from infra.local.clock import Clock
 from infra.local.credentials import KeyStore
-from infra.local.iot.control.data_plane import SOURCE_IP_HEADER
 from infra.local.iot.doors.custom_authorizer import Admission, CustomAuthorizers, Presented
 from infra.local.iot.doors.custom_mqtt import CustomAuthentication
 from infra.local.iot.doors.tls import peer_certificate, peer_ip, server_name
@@ -29,7 +28,7 @@ from infra.local.iot.mqtt.authorization import Authorizer
 from infra.local.iot.mqtt.connection import Connection
 from infra.local.iot.mqtt.gateway import Gateway
 from infra.local.iot.mqtt.identity import Term
-from infra.local.wire import Caller, Handler, Request
+from infra.local.wire import SOURCE_IP_HEADER, Caller, Handler, Request
 
 LOG = logging.getLogger(__name__)
 PROTOCOLS = ("mqtt", "mqttv3.1")
