@@ -99,6 +99,7 @@ def _hold(settings: config.Settings) -> None:
 def _leave_running(where: Path) -> None:
     """Start the supervisor as a process of its own, in the foreground of nobody, and wait until it is ready."""
     arguments = [argument for argument in sys.argv[1:] if argument != "--foreground"]
+    arguments += ["--state-dir", str(where)]  # as it was meant where the caller stands
     log = where.with_name(f"{where.name}.up.log")
     try:
         log.parent.mkdir(parents=True, exist_ok=True)

@@ -42,6 +42,7 @@ def main(
     )
     started = time.monotonic()
     try:
+        _check_writable(json_path)
         made: list[str] = []
         with LocalCloud(settings, made.append) as cloud:
             ready_s = time.monotonic() - started
@@ -57,6 +58,16 @@ def main(
     if not is_whole(summary, plan.devices):
         CONSOLE.print("[red]something was lost, doubled or not readable: see the summary above[/red]")
         raise typer.Exit(1)
+
+
+def _check_writable(path: Path | None) -> None:
+    """Find out now, not when all is done and counted, that the summary cannot be written."""
+    try:
+        if path is not None:
+            path.open("a").close()
+    except OSError as error:
+        message = f"{path} cannot be written: {error.strerror}; name another file: --json FILE"
+        raise CloudError(message) from error
 
 
 if __name__ == "__main__":

@@ -8,7 +8,10 @@ import subprocess
 import time
 from pathlib import Path
 
+from typer.testing import CliRunner
+
 from infra.local.config import ROOT
+from scripts.main_job.__main__ import app
 from tests.ports import ports
 
 _DEMO = [str(ROOT / "scripts" / "demo")]
@@ -34,9 +37,10 @@ def _await_none(state_dir: Path, within_s: float = 60.0) -> list[str]:
 
 def test_ten_devices_lose_nothing_and_their_user_reads_it_all(tmp_path: Path):
     summary_path = tmp_path / "out.json"
-    command = [*_DEMO, "--devices", "10", "--seconds", "10", "--json", str(summary_path)]
-    done = subprocess.run(
-        [*command, *_options(tmp_path / "state", 3)], capture_output=True, text=True, timeout=360, check=False
+    size = ["--devices", "10", "--seconds", "10"]
+    command = [*_DEMO, *size, "--json", summary_path.name, *_options(tmp_path / "state", 3)]
+    done = subprocess.run(  # called from elsewhere: the paths are the caller's
+        command, cwd=tmp_path, capture_output=True, text=True, timeout=360, check=False
     )
     assert done.returncode == 0, done.stderr[-4_000:]
     summary = json.loads(summary_path.read_text())
@@ -83,6 +87,17 @@ def test_killed_the_hard_way_it_leaves_no_process_either(tmp_path: Path):
         demo.kill()
         demo.stderr.close()
     assert _await_none(state_dir) == []
+
+
+def test_a_summary_that_cannot_be_written_is_said_before_anything_is_started(tmp_path: Path):
+    done = CliRunner().invoke(
+        app, ["--json", str(tmp_path / "no" / "out.json"), "--state-dir", str(tmp_path / "state")]
+    )
+    assert done.exit_code == 1
+    [line] = done.stderr.strip().splitlines()
+    assert "No such file or directory" in line
+    assert "--json FILE" in line
+    assert not (tmp_path / "state").exists()
 
 
 def test_a_taken_port_is_one_line_with_its_cure(tmp_path: Path):
