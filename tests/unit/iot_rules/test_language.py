@@ -41,7 +41,12 @@ from infra.local.iot.rules.templates import compile_template
         ("SELECT a /* comment */", "         ^", "AWS IoT SQL has no comments"),
         ("SELECT a FROM 't' WHERE a = 1 -- comment", "                              ^", "AWS IoT SQL has no comments"),
         ("SELECT a.1", "         ^", "Unexpected"),
-        ("SELECT a != 1", "         ^", "Unexpected '!'"),
+        (
+            "SELECT a != 1",
+            "         ^",
+            "Unexpected '!'; expected an operator, AS, FROM, WHERE, a comma or the end at line",
+        ),
+        ("SELECT a FROM 't';", "                 ^", "Unexpected ';'; expected WHERE or the end at line"),
         (
             "SELECT decode(a, 'proto', 'b', 'k', 'n', 'm') AS x",
             "       ^",

@@ -116,7 +116,8 @@ def _explain(error: UnexpectedInput, text: str, at: int) -> str:
     if text.startswith(("--", "/*"), at):
         return "AWS IoT SQL has no comments"
     found = repr(str(error.token) if isinstance(error, UnexpectedToken) else text[at]) if text[at:] else "the end"
-    expected: set[str] = set(getattr(error, "accepts", None) or getattr(error, "allowed", None) or ())
+    parser = getattr(error, "interactive_parser", None)
+    expected: set[str] = set(parser.accepts() if parser else getattr(error, "allowed", None) or ())
     words = []
     if expected >= _EXPRESSION:
         expected -= _EXPRESSION | {"STAR", "MINUS", "LPAR", "NOT", "VALUE", "_EXISTS"}
