@@ -5,7 +5,8 @@ What is wrong:
 - sums have 28 digits; on AWS 38, and more are refused. (Supported data types and naming rules);
 - sizes are those of texts; on AWS numbers are packed and lists and maps cost something, up to 400 KB together.
   (DynamoDB item sizes and formats);
-- comparing what is missing or of another type crashes; on AWS it is false;
+- values are compared without their types: 1 is true, what is missing is null, and ``begins_with`` knows no bytes; on
+  AWS another type is never equal, and what is missing is nothing. (Comparison operator and function reference);
 - a transaction reads up to 25 items; on AWS 100. (API reference: TransactGetItems).
 
 What is slow, without another answer:
@@ -16,7 +17,7 @@ What is slow, without another answer:
 """
 
 import json
-from functools import lru_cache, wraps
+from functools import lru_cache
 from typing import Any
 
 from infra.local.aws import (
@@ -31,6 +32,7 @@ from infra.local.aws import (
     comparisons,
     dynamodb_responses,
 )
+from infra.local.dynamodb import typed
 from infra.local.dynamodb.values import MAX_ITEM_SIZE, calculated, size_of
 
 _SIZED = ("S", "SS", "NS", "B", "BS", "L", "M")
@@ -49,9 +51,7 @@ def apply() -> None:
     LimitedSizeDict.__setitem__ = dict.__setitem__  # type: ignore[method-assign]  # sizes are looked at when a change is whole
     replaced: Any = comparisons
     replaced.FuncSize.expr = _size
-    for name in ("FuncBetween", "OpGreaterThan", "OpGreaterThanOrEqual", "OpLessThan", "OpLessThanOrEqual"):
-        kind = getattr(replaced, name)
-        kind.expr = _unlike_is_false(kind.expr)
+    typed.apply()
     UpdateExpressionParser.make = staticmethod(lru_cache(1024)(UpdateExpressionParser.make))
     _nodes.Node.__deepcopy__ = _copy_node
     _nodes.DepthFirstTraverser.traverse_node_recursively = _traverse
@@ -73,17 +73,6 @@ def _adder(*, difference: bool) -> Any:
 def _size(self: Any, item: Any) -> int | None:
     """Return what ``size()`` is; None, which no comparison holds for, where there is nothing that has a size."""
     return len(self.attr.expr(item)) if self.attr.get_type(item) in _SIZED else None
-
-
-def _unlike_is_false(comparison: Any) -> Any:
-    @wraps(comparison)
-    def compare(self: Any, item: Any) -> bool:
-        try:
-            return bool(comparison(self, item))
-        except TypeError:
-            return False
-
-    return compare
 
 
 def _traverse(self: Any, node: Any, child_id: int = -1) -> Any:

@@ -31,6 +31,10 @@ _FUNCTIONS = {
     "ProjectionExpression": (),
 }  # fmt: skip
 _TYPES = frozenset({"S", "N", "B", "SS", "NS", "BS", "BOOL", "NULL", "L", "M"})
+_ORDERS = frozenset({"<", "<=", ">", ">="})
+_ORDERED_TYPES = ("S", "N", "B")
+_MOST_IN = 100
+"""Operands of an IN. (Developer guide: Comparison operator and function reference)."""
 _NOT_IN_KEYS = frozenset({"OR", "NOT", "IN", "<>"})
 
 
@@ -49,6 +53,8 @@ class Expression:
     """(function, its second operand), where that is a value."""
     ranges: tuple[tuple[str, str], ...]
     """The values of each BETWEEN that stands between two."""
+    orders: tuple[tuple[str, str], ...]
+    """(comparator, a value beside it), of those that ask for more or less."""
 
     def resolved(self, names: Mapping[str, str]) -> list[tuple[str, ...]]:
         """Return the paths with the names that ``#`` stands for."""
@@ -128,6 +134,7 @@ def _read(kind: str, text: str) -> Expression:
                 _refuse(kind, f"Invalid function name; function: {word}")
         elif word.upper() in _reserved() and word.upper() not in _WORDS[grammar]:
             _refuse(kind, f"Attribute name is a reserved keyword; reserved keyword: {word}")
+    _check_counts(kind, tokens)
     return Expression(
         kind=kind,
         names=frozenset(token for token in tokens if token[0] == "#"),
@@ -143,7 +150,27 @@ def _read(kind: str, text: str) -> Expression:
             for at, token in enumerate(tokens[:-3])
             if token.upper() == "BETWEEN" and tokens[at + 1][0] == tokens[at + 3][0] == ":"
         ),
+        orders=tuple(
+            (comparator, value)
+            for before, comparator, after in zip(tokens, tokens[1:], tokens[2:], strict=False)
+            for value in (before, after)
+            if comparator in _ORDERS and value[0] == ":"
+        ),
     )
+
+
+def _check_counts(kind: str, tokens: list[str]) -> None:
+    """Pass an expression with at most a hundred operands in each IN, and one plus or minus in each value set."""
+    signs = 0
+    for at, token in enumerate(tokens):
+        if token.upper() == "IN" and tokens[at + 1 : at + 2] == ["("] and ")" in tokens[at:]:
+            count = tokens[at : tokens.index(")", at)].count(",") + 1
+            if count > _MOST_IN:
+                _refuse(kind, f"The IN operator is provided with too many operands; number of operands: {count}")
+        signs = signs + 1 if token in "+-" else 0 if token in {",", "="} else signs
+        if signs > 1:
+            near = " ".join(tokens[at - 1 : at + 2])
+            _refuse(kind, f'Syntax error; token: "{token}", near: "{near}"')
 
 
 @cache
@@ -209,8 +236,17 @@ def _check_defined(one: Expression, names: Mapping[str, str], values: Mapping[st
         if function == "attribute_type" and value not in _TYPES:
             valid = "{" + ",".join(sorted(_TYPES)) + "}"
             _refuse(one.kind, f"Invalid attribute type name found; type: {value}, valid types: {valid}")
+    for comparator, value in one.orders:
+        _check_ordered(one.kind, comparator, values[value])
     for low, high in one.ranges:
         _check_range(one.kind, values[low], values[high])
+
+
+def _check_ordered(kind: str, comparator: str, value: Mapping[str, Any]) -> None:
+    """Pass a value of a type that has an order."""
+    if (given := next(iter(value))) not in _ORDERED_TYPES:
+        what = f"operator or function: {comparator}, operand type: {given}"
+        _refuse(kind, f"Incorrect operand type for operator or function; {what}")
 
 
 def _check_range(kind: str, low: Mapping[str, Any], high: Mapping[str, Any]) -> None:
@@ -222,8 +258,9 @@ def _check_range(kind: str, low: Mapping[str, Any], high: Mapping[str, Any]) -> 
     if low_type != high_type:
         why = "The BETWEEN operator requires same data type for lower and upper bounds"
         _refuse(kind, f"{why}; {bounds}")
+    _check_ordered(kind, "BETWEEN", low)
     order: Any = Decimal if low_type == "N" else _bytes
-    if low_type in ("S", "N", "B") and order(least) > order(most):
+    if order(least) > order(most):
         why = "The BETWEEN operator requires upper bound to be greater than or equal to lower bound"
         _refuse(kind, f"{why}; {bounds}")
 

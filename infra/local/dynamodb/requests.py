@@ -116,11 +116,11 @@ def _check_transaction(document: Mapping[str, Any], backend: Backend) -> None:
         raise Invalid(_outside("transactItems", items, f"length less than or equal to {_MOST_OPERATIONS}"))
     reads = []
     for name, operation in _operations(items):
+        table = backend.table(operation["TableName"])
         _check_expressions(operation)
         if name == "ConditionCheck" and not operation.get("ConditionExpression"):
             raise Invalid("The expression can not be empty;")
         if name == "Get":
-            table = backend.table(operation["TableName"])
             reads.append((table.name, table.key_of(*backend.get_keys_value(table, operation["Key"]))))
     if len(set(reads)) < len(reads):
         raise Invalid("Transaction request cannot include multiple operations on one item")

@@ -169,6 +169,8 @@ class Dynamo:
         check(operation, document, backend)
         if operation in READS:
             reply = _result(handler, READS[operation])
+            for table, left in reply.get("UnprocessedKeys", {}).items():  # a whole request, to be sent as it is
+                reply["UnprocessedKeys"][table] = document["RequestItems"][table] | left
         elif operation == "UpdateItem":
             with backend.writing():
                 reply = _update(handler, document)
