@@ -1,5 +1,6 @@
 """The one port that answers as every AWS API: what a request is for, whose it is, whether they may, who carries it."""
 
+import asyncio
 import logging
 import random
 from collections.abc import Mapping
@@ -7,11 +8,11 @@ from dataclasses import replace
 from typing import Any
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector, web
-from multidict import CIMultiDict
 from yarl import URL
 
 from infra.local.aws import not_emulated
 from infra.local.config import Settings
+from infra.local.front_door import Door, Head
 from infra.local.front_identity import Doorkeeper, caller_header
 from infra.local.refusals import refuse
 from infra.local.sigv4 import SignatureError
@@ -43,7 +44,9 @@ class Front:
         self._settings = settings
         self._doorkeeper = doorkeeper
         self._handlers = {**dict.fromkeys(GATEWAY_SERVICES, self._forward), **handlers}
-        self._runner: web.ServerRunner | None = None
+        self._others: web.ServerRunner | None = None
+        self._server: asyncio.Server | None = None
+        self._doors: set[Door] = set()
         self._gateway: ClientSession | None = None
 
     async def start(self) -> int:
@@ -55,18 +58,29 @@ class Front:
             skip_auto_headers=("User-Agent",),
         )
         server = web.Server(self._serve, request_factory=_request, auto_decompress=False, access_log=None)
-        self._runner = web.ServerRunner(server, shutdown_timeout=_STOP_TIMEOUT_S)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self._settings.ports.aws, backlog=512)
-        await site.start()
-        return int(self._runner.addresses[0][1])
+        self._others = web.ServerRunner(server, shutdown_timeout=_STOP_TIMEOUT_S)
+        await self._others.setup()
+        self._server = await asyncio.get_running_loop().create_server(
+            lambda: Door(self._plain, server, self._doors), "127.0.0.1", self._settings.ports.aws, backlog=512
+        )
+        return int(self._server.sockets[0].getsockname()[1])
 
     async def stop(self) -> None:
         """Finish what runs, close every connection."""
-        if self._runner:
-            await self._runner.cleanup()
+        if self._server:
+            self._server.close()
+        if self._others:
+            await asyncio.gather(self._others.cleanup(), self._close_doors())
         if self._gateway:
             await self._gateway.close()
+
+    async def _close_doors(self) -> None:
+        for door in tuple(self._doors):
+            door.close()
+        if running := [door.task for door in self._doors if door.task is not None]:
+            _, late = await asyncio.wait(running, timeout=_STOP_TIMEOUT_S)
+            for task in late:
+                task.cancel()
 
     async def handle(self, request: Request, source_ip: str = "") -> Response:
         """Answer one addressed request: signature, permission, then the room that carries the service."""
@@ -94,16 +108,28 @@ class Front:
             body = await http.read()
         except web.HTTPRequestEntityTooLarge:
             request = self._doorkeeper.addressed(http.method, path, query, headers, b"")
-            return _answer(http, refuse(request, "EntityTooLarge", f"more than {MAX_BODY_SIZE} bytes", 413))
-        request = self._doorkeeper.addressed(http.method, path, query, headers, body)
+            response = _complete(request, refuse(request, "EntityTooLarge", f"more than {MAX_BODY_SIZE} bytes", 413))
+        else:
+            response = await self._answer(http.method, path, headers, body, source_ip=http.remote or "", query=query)
+        return web.Response(status=response.status, headers=response.headers, body=response.body)
+
+    async def _answer(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes, *, source_ip: str, query: str = ""
+    ) -> Response:
+        """Return the whole answer. The edge: what no room expected is logged and answered as AWS's own failure."""
+        request = self._doorkeeper.addressed(method, path, query, headers, body)
         # A browser asks before it calls, and names no service: only S3's buckets have rules of their own.
-        if http.method == "OPTIONS" and (request.service != "s3" or path == "/"):
-            return _answer(http, Response(headers=_CORS))
+        if method == "OPTIONS" and (request.service != "s3" or path == "/"):
+            return _complete(request, Response(headers=_CORS))
         try:
-            return _answer(http, await self.handle(request, http.remote or ""))
+            return _complete(request, await self.handle(request, source_ip))
         except Exception:  # noqa: BLE001 - the edge of the server
             _log.exception("%s %s %s failed", request.service, request.method, request.operation or request.path)
-            return _answer(http, refuse(request, "InternalFailure", "a defect of the local cloud; see its log", 500))
+            failure = refuse(request, "InternalFailure", "a defect of the local cloud; see its log", 500)
+            return _complete(request, failure)
+
+    async def _plain(self, head: Head, body: bytes, source_ip: str) -> Response:
+        return await self._answer("POST", head.path, head.headers, body, source_ip=source_ip)
 
     async def _forward(self, request: Request) -> Response:
         """Hand a request on to the gateway process, with whom we found its caller to be."""
@@ -138,13 +164,15 @@ def _headers(http: web.BaseRequest) -> dict[str, str]:
     return headers
 
 
-def _answer(http: web.BaseRequest, response: Response) -> web.Response:
-    headers = CIMultiDict(response.headers)
+def _complete(request: Request, response: Response) -> Response:
+    """Return an answer with the headers that every AWS API gives; names are in lower case."""
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    headers.setdefault("content-type", "application/octet-stream")
     headers.setdefault("x-amzn-requestid", f"{random.getrandbits(128):032x}")
-    if "origin" in http.headers and "access-control-allow-origin" not in headers:
+    if "origin" in request.headers and "access-control-allow-origin" not in headers:
         headers["access-control-allow-origin"] = "*"
         headers["access-control-expose-headers"] = "*"
-    return web.Response(status=response.status, headers=headers, body=response.body)
+    return replace(response, headers=headers)
 
 
 def _is_html_form(request: Request) -> bool:

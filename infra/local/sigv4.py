@@ -233,13 +233,7 @@ def _credential(credential: str, stamp: str) -> tuple[str, str, str]:
 
 
 def _check_time(claim: _Claim, now: datetime) -> None:
-    try:
-        signed_at = datetime.strptime(claim.stamp, _DATE).replace(tzinfo=UTC)
-    except ValueError as error:
-        message = (
-            f"Date must be in ISO-8601 'basic format'. Got '{claim.stamp}'. See http://en.wikipedia.org/wiki/ISO_8601"
-        )
-        raise SignatureError("IncompleteSignature", message) from error
+    signed_at = _instant(claim.stamp)
     skew = MAX_SKEW_S3 if claim.service == "s3" else MAX_SKEW
     lifetime = skew if claim.expires is None else claim.expires
     if signed_at + lifetime < now:
@@ -261,6 +255,15 @@ def _check_time(claim: _Claim, now: datetime) -> None:
             f"Signature not yet current: {claim.stamp} is still later than {latest} ({now.strftime(_DATE)} + {skew})"
         )
         raise SignatureError("RequestTimeTooSkewed" if claim.service == "s3" else "SignatureDoesNotMatch", message)
+
+
+@lru_cache(64)
+def _instant(stamp: str) -> datetime:
+    try:
+        return datetime.strptime(stamp, _DATE).replace(tzinfo=UTC)
+    except ValueError as error:
+        message = f"Date must be in ISO-8601 'basic format'. Got '{stamp}'. See http://en.wikipedia.org/wiki/ISO_8601"
+        raise SignatureError("IncompleteSignature", message) from error
 
 
 def _check_signed_headers(claim: _Claim, headers: Mapping[str, str]) -> None:
@@ -312,6 +315,7 @@ def _quoted(text: str) -> str:
     return quote(text, safe="-_.~", errors="surrogateescape")
 
 
+@lru_cache(256)
 def _path(path: str, service: str) -> str:
     """S3 signs the key as it is, encoded once; every other service the normalised path, encoded again."""
     if service == "s3":
@@ -335,12 +339,12 @@ def _canonical_request(
 
 def _signature(secret: str, scope: str, stamp: str, canonical: str) -> str:
     to_sign = f"{ALGORITHM}\n{stamp}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
-    return hmac.new(_key(secret, scope), to_sign.encode(), hashlib.sha256).hexdigest()
+    return hmac.digest(_key(secret, scope), to_sign.encode(), "sha256").hex()
 
 
 @lru_cache(1024)
 def _key(secret: str, scope: str) -> bytes:
     key = f"AWS4{secret}".encode()
     for part in scope.split("/"):
-        key = hmac.new(key, part.encode(), hashlib.sha256).digest()
+        key = hmac.digest(key, part.encode(), "sha256")
     return key

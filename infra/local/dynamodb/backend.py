@@ -23,7 +23,7 @@ from infra.local.dynamodb.capacity import Meter
 from infra.local.dynamodb.index import Span
 from infra.local.dynamodb.projection import project
 from infra.local.dynamodb.streams import Deliver
-from infra.local.dynamodb.table import Staging, Table
+from infra.local.dynamodb.table import Key, Staging, Table
 
 _TTL_TOO_OLD_S = 5 * 365 * 24 * 3600
 """TTL leaves items alone that expired more than five years ago. (Developer guide: Using time to live)."""
@@ -70,6 +70,11 @@ class Backend(DynamoDBBackend):
             self._staging.clear()
         for table, changed in changes:
             self._send(table, [table.apply(old, new) for old, new in changed])
+
+    def put(self, table: Table, key: Key, item: Any) -> None:
+        """Put one item, outside of `writing`; its size is known to be allowed."""
+        item.size_bytes = item.size()
+        self._send(table, [table.apply(table.look(key), item)])
 
     def _send(self, table: Table, records: list[dict[str, Any] | None]) -> None:
         if table.stream is not None and (made := [record for record in records if record is not None]):

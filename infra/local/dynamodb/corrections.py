@@ -11,12 +11,13 @@ What is wrong:
 
 What is slow, without another answer:
 
-- an item's size is summed anew at each of its attributes;
+- a value asks ten times over of which type it is; an item's size is summed anew at each of its attributes;
 - an update expression is parsed twice, copied by reflection, and each of its nodes asked ten times over what it is;
 - each refusal is made in XML first.
 """
 
 import json
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
@@ -33,7 +34,7 @@ from infra.local.aws import (
     dynamodb_responses,
 )
 from infra.local.dynamodb import typed
-from infra.local.dynamodb.values import MAX_ITEM_SIZE, calculated, size_of
+from infra.local.dynamodb.values import MAX_ITEM_SIZE, calculated, item_size, size_of
 
 _SIZED = ("S", "SS", "NS", "B", "BS", "L", "M")
 _nodes: Any = ast_nodes
@@ -46,6 +47,8 @@ def apply() -> None:
     dynamodb_responses.TRANSACTION_MAX_ITEMS = 100
     values: Any = DynamoType
     values.size = size_of
+    values.__init__ = _new_value
+    values.cast_value = property(_caster(values.cast_value.fget))
     values.__add__ = _adder(difference=False)
     values.__sub__ = _adder(difference=True)
     LimitedSizeDict.__setitem__ = dict.__setitem__  # type: ignore[method-assign]  # sizes are looked at when a change is whole
@@ -57,8 +60,31 @@ def apply() -> None:
     _nodes.DepthFirstTraverser.traverse_node_recursively = _traverse
     items: Any = Item
     items.__init__ = _new_item
+    items.size = item_size
     errors: Any = JsonRESTError
     errors.__init__ = _new_error
+
+
+def _new_value(self: Any, given: Any) -> None:
+    if type(given) is DynamoType:
+        kind, value = given.type, given.value
+    else:
+        kind = next(iter(given))
+        value = given[kind]
+    if kind == "L":
+        value = [DynamoType(each) for each in value]
+    elif kind == "M":
+        value = {name: DynamoType(each) for name, each in value.items()}
+    self.type, self.value = kind, value
+
+
+def _caster(cast_other: Any) -> Any:
+    def cast(self: Any) -> Any:
+        if self.type == "N":
+            return Decimal(self.value)
+        return self.value if self.type in {"S", "B"} else cast_other(self)
+
+    return cast
 
 
 def _adder(*, difference: bool) -> Any:

@@ -15,7 +15,7 @@ from typing import Any
 from infra.local.aws import DynamoHandler, HTTPException, ServiceException, not_emulated
 from infra.local.clock import Clock
 from infra.local.config import Settings
-from infra.local.dynamodb import streams_api, updated
+from infra.local.dynamodb import direct, streams_api, updated
 from infra.local.dynamodb.backend import Backend
 from infra.local.dynamodb.expressions import KINDS
 from infra.local.dynamodb.requests import check, check_token
@@ -165,6 +165,8 @@ class Dynamo:
         document = load(document)
         backend.meter.clear()
         backend.consistent = _consistent(operation, document)
+        if operation == "PutItem" and direct.put(backend, document):
+            return _with_capacity({}, backend, operation, document)
         handler = Handler(backend, document)
         check(operation, document, backend)
         if operation in READS:

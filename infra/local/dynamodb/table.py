@@ -52,6 +52,8 @@ class Table(MotoTable):
         self._staging = staging
         super().__init__(*args, **kwargs)
         self.size_bytes = 0
+        self.key_types: dict[str, str] = {}
+        """Of the attributes that the table's key and those of its indexes are made of."""
         self.expiry: Index | None = None
         self._primary = Index([self.hash_key_attr], self.table_key_attrs[1:], self._types())
         self._secondary: dict[str, Index] = {}
@@ -85,6 +87,7 @@ class Table(MotoTable):
             del self._secondary[name]
         for name in described.keys() - self._secondary.keys():
             self._secondary[name] = self._filled(*_split(described[name].schema), self._types())
+        self.key_types = {name: self._types()[name] for name in self.attribute_keys}
 
     def expire_by(self, attribute: str | None) -> None:
         """Keep items in the order of their TTL attribute, or no longer."""

@@ -83,6 +83,8 @@ def dump(value: Any) -> Any:
 def size_of(value: Any) -> int:
     """Return the bytes that a value counts for. (Developer guide: DynamoDB item sizes and formats)."""
     kind, held = value.type, value.value
+    if kind == "S":
+        return _text_size(held)
     if kind == "L":
         return 3 + sum(1 + size_of(each) for each in held)
     if kind == "M":
@@ -91,6 +93,11 @@ def size_of(value: Any) -> int:
         return 1
     one: Any = _SIZES[kind[0]]
     return sum(map(one, held)) if len(kind) > 1 else int(one(held))
+
+
+def item_size(item: Any) -> int:
+    """Return the bytes that an item counts for, the names of its attributes among them."""
+    return sum(_text_size(name) + size_of(value) for name, value in item.attrs.items())
 
 
 def _text_size(text: str) -> int:
