@@ -68,16 +68,23 @@ def check_resource(logical_id: str, resource: Any) -> None:
     kind = resource["Type"]
     if kind not in KINDS:
         raise TemplateError(logical_id, f"{kind} is not carried: {REFUSED.get(kind, 'no provisioner for this type')}")
-    for name in sorted(resource.keys() - ATTRIBUTES):
-        raise TemplateError(logical_id, "this resource attribute is not carried", name)
-    for name in ("DeletionPolicy", "UpdateReplacePolicy"):
-        if resource.get(name, "Delete") not in POLICIES:
-            raise TemplateError(logical_id, f"{resource[name]} is not one of {', '.join(sorted(POLICIES))}", name)
+    _check_attributes(logical_id, resource)
     properties = resource.get("Properties", {})
     if not isinstance(properties, dict):
         raise TemplateError(logical_id, "is a map of properties", "Properties")
     for name in sorted(properties.keys() - KINDS[kind].carried):
         raise TemplateError(logical_id, f"{kind} is carried without this property", name)
+
+
+def _check_attributes(logical_id: str, resource: Mapping[str, Any]) -> None:
+    for name in sorted(resource.keys() - ATTRIBUTES):
+        raise TemplateError(logical_id, "this resource attribute is not carried", name)
+    for name in ("DeletionPolicy", "UpdateReplacePolicy"):
+        if resource.get(name, "Delete") not in POLICIES:
+            raise TemplateError(logical_id, f"{resource[name]} is not one of {', '.join(sorted(POLICIES))}", name)
+    waits_for = resource.get("DependsOn", [])
+    if not all(isinstance(each, str) for each in (waits_for if isinstance(waits_for, list) else [waits_for])):
+        raise TemplateError(logical_id, "is a logical id, or a list of them", "DependsOn")
 
 
 def _imagined(kind: str) -> Physical:
@@ -87,6 +94,7 @@ def _imagined(kind: str) -> Physical:
 def _rehearsed(logical_id: str, resource: Mapping[str, Any], rehearsal: Resolver) -> dict[str, Any]:
     if "Condition" in resource:
         rehearsal.holds(resource["Condition"], logical_id)
+    rehearsal.resolve(logical_id, resource.get("Metadata", {}), "Metadata")
     properties = rehearsal.resolve(logical_id, resource.get("Properties", {}))
     return {} if properties is NO_VALUE else properties
 

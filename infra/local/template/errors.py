@@ -11,7 +11,7 @@ class TemplateError(Exception):
     """
 
     def __init__(self, logical_id: str, message: str, path: str = "") -> None:
-        place = f"{logical_id}.{path}" if logical_id and path else logical_id or path
+        place = f"{logical_id}.{path}".strip(".").replace(".[", "[")
         super().__init__(f"{place}: {message}" if place else message)
         self.logical_id = logical_id
         self.path = path
