@@ -18,6 +18,7 @@ from device_client.errors import ConfigurationError, DeviceError, NotConnectedEr
 from device_client.features import provisioning
 
 _LOGGER = logging.getLogger(__name__)
+FORMER = "the certificate of before stays active until somebody says otherwise, which a device may not"
 
 
 class _RunUnlessTold(typer.core.TyperGroup):
@@ -66,10 +67,13 @@ def provision(
     try:
         if path.exists() and not again:
             raise ConfigurationError(f"{path} is there already: run it, or give --again to replace the identity")
+        former = provisioning.find_certificate_id(path)
         asyncio.run(_provision(ClaimSettings.load(claim), path, attempts))
     except DeviceError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error
+    if former:
+        typer.echo(f"{FORMER}: aws iot update-certificate --certificate-id {former} --new-status INACTIVE", err=True)
     typer.echo(path)
 
 

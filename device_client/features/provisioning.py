@@ -86,6 +86,15 @@ async def try_out(own: DeviceSettings, *, connect: Connect) -> None:
         await connection.stop()
 
 
+def find_certificate_id(path: Path) -> str | None:
+    """Return what AWS IoT calls the certificate of a configuration: the SHA-256 of its DER; None if there is none."""
+    try:
+        pem = DeviceSettings.load(path).certificate.read_bytes()
+        return hashlib.sha256(x509.load_pem_x509_certificate(pem).public_bytes(Encoding.DER)).hexdigest()
+    except (DeviceError, OSError, ValueError):
+        return None
+
+
 def build_proof(thing: str, secret: str, certificate: str) -> str:
     """Return the proof that a device knows its claim secret, for this certificate only.
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import subprocess
 import sys
 import time
@@ -94,6 +95,12 @@ def test_the_reference_device_provisions_itself_by_its_command_and_what_it_measu
     assert made.stdout.strip() == str(tmp_path / "device.json")
     twice = _device_command("provision", str(tmp_path / "claim.json"))
     assert (twice.returncode, "--again" in twice.stderr) == (1, True)
+    again = _device_command("provision", "--again", str(tmp_path / "claim.json"))
+    (former,) = re.findall(r"--certificate-id (\w{64}) --new-status INACTIVE", again.stderr)
+    iot = world.operator.client("iot")
+    iot.update_certificate(certificateId=former, newStatus="INACTIVE")
+    principals = iot.list_thing_principals(thingName="claimed-0005")["principals"]
+    assert (len(principals), any(each.endswith(former) for each in principals)) == (2, True)
     ran = _device_command(str(tmp_path / "device.json"), "--seconds", "2")
     assert ran.returncode == 0, ran.stderr
     assert _stored(world, "claimed-0005")
