@@ -48,6 +48,7 @@ def _puts(settings, pid, seconds):
         "aws_secret_access_key": settings.secret_access_key,
     }
     _prepare(given)
+    most = _ceiling(given, seconds)
     one, cpu_owner_us = _measure(given, pid, seconds, processes=1, threads=1)
     twenty, _ = _measure(given, pid, seconds, processes=2, threads=10)
     sts = boto3.client("sts", **given)
@@ -61,8 +62,30 @@ def _puts(settings, pid, seconds):
     role, cpu_role_us = _measure(as_role, pid, seconds, processes=1, threads=1)
     return {
         "puts_per_s": {"1 client": one, "20 clients": twenty, "1 client under a role": role},
+        "boto3_puts_per_s_at_most": most,
+        "puts_of_what_boto3_can": {
+            "1 client": round(one / most["1 client"], 2),
+            "20 clients": round(twenty / most["20 clients"], 2),
+        },
         "server_cpu_us_per_put": {"owner": cpu_owner_us, "role": cpu_role_us, "iam": cpu_role_us - cpu_owner_us},
     }
+
+
+def _ceiling(given, seconds):
+    """Return the puts a second of the same clients against a server that does nothing."""
+    port = ports(47)["aws"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.performance.cloud.canned", str(port)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as server:
+        assert server.stdout.readline() == "ready\n"
+        client = given | {"endpoint_url": f"http://127.0.0.1:{port}"}
+        one, _ = _measure(client, server.pid, seconds, processes=1, threads=1)
+        twenty, _ = _measure(client, server.pid, seconds, processes=2, threads=10)
+        server.stdin.close()
+    return {"1 client": one, "20 clients": twenty}
 
 
 def _prepare(given):
