@@ -47,7 +47,7 @@ class Meter:
 
     def run(self, doing: Coroutine[Any, Any, T]) -> T:
         """Return what comes of something done where the tables are."""
-        return asyncio.run_coroutine_threadsafe(doing, self.loop).result(60)
+        return asyncio.run_coroutine_threadsafe(doing, self.loop).result(120)
 
     def measure(self, call: Callable[[], T]) -> tuple[Use, T]:
         """Return what a call takes, and what it answers."""
@@ -132,7 +132,7 @@ def metered_world() -> Iterator[tuple[World, Meter]]:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         return runner
 
-    runner = asyncio.run_coroutine_threadsafe(start(), loop).result(30)
+    runner = asyncio.run_coroutine_threadsafe(start(), loop).result(120)
     credentials = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_DEFAULT_REGION": "us-east-1"}
     try:
         with pytest.MonkeyPatch.context() as patch:
@@ -145,7 +145,7 @@ def metered_world() -> Iterator[tuple[World, Meter]]:
                 yield world, meter
     finally:
         connection.cache_clear()
-        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(30)
+        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(120)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(30)
         loop.close()

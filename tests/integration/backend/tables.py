@@ -1,16 +1,23 @@
 """The template's tables, in moto within this process, or in the cloud that AWS_ENDPOINT_URL names."""
 
+import copy
 import os
 import uuid
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import boto3
+import pytest
 import yaml
 from moto import mock_aws
+from moto.dynamodb.models import DynamoDBBackend
+from moto.dynamodb.models.dynamo_type import DynamoType
+from moto.dynamodb.models.table import Table
 
 TEMPLATE = Path(__file__).resolve().parents[3] / "infra" / "template.yaml"
 
@@ -52,8 +59,37 @@ def cloud_tables() -> Iterator[dict[str, str]]:
         "AWS_DEFAULT_REGION": "us-east-1",
     }
     os.environ.update(credentials)
-    with mock_aws(), _made() as names:
+    with mock_aws(), _quick_transactions(), _made() as names:
         yield names
+
+
+@contextmanager
+def _quick_transactions() -> Iterator[None]:
+    """Let moto keep, to roll a transaction back, what the transaction may change; alone it copies whole tables."""
+    stock, updated = DynamoDBBackend.transact_write_items, ContextVar[list[Mapping[str, Any]]]("updated")
+
+    def transact(self: DynamoDBBackend, transact_items: list[dict[str, Any]]) -> None:
+        updated.set([each["Update"] for each in transact_items if "Update" in each])
+        stock(self, transact_items)
+
+    def keep(table: Table, _memo: dict[int, Any]) -> Table:
+        kept = copy.copy(table)
+        ranged = table.has_range_key
+        kept.items = defaultdict(dict, {key: dict(found) if ranged else found for key, found in table.items.items()})
+        for update in updated.get():  # an item is changed in place by an update alone
+            if update["TableName"] not in {table.name, table.table_arn}:
+                continue
+            key = DynamoType(update["Key"][table.hash_key_attr])
+            if not ranged and key in kept.items:
+                kept.items[key] = copy.deepcopy(kept.items[key])
+            elif ranged and (end := DynamoType(update["Key"][table.range_key_attr])) in kept.items.get(key, {}):
+                kept.items[key][end] = copy.deepcopy(kept.items[key][end])
+        return kept
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DynamoDBBackend, "transact_write_items", transact)
+        patch.setattr(Table, "__deepcopy__", keep, raising=False)
+        yield
 
 
 @contextmanager
