@@ -42,7 +42,7 @@ def load_cursor(cursor: str, *, bound_to: Sequence[object]) -> Any:
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
         binding, position = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
-    except (binascii.Error, ValueError, TypeError):
+    except (binascii.Error, ValueError, TypeError, RecursionError):
         raise invalid("cursor", "is not a cursor of this API") from None
     if binding != _binding(bound_to, position):
         raise invalid("cursor", "belongs to another query")
