@@ -13,7 +13,7 @@ import typer.core
 from device_client.config import ClaimSettings, DeviceSettings
 from device_client.connection.backoff import full_jitter_s
 from device_client.connection.mqtt import MqttConnection
-from device_client.device import build_device
+from device_client.device import Device, build_device
 from device_client.errors import ConfigurationError, DeviceError, NotConnectedError
 from device_client.features import provisioning
 
@@ -107,16 +107,24 @@ async def _run(settings: DeviceSettings, seconds: float, seed: int | None) -> No
 async def _run_until_it_restarts(settings: DeviceSettings, dice: random.Random, stopping: asyncio.Event) -> None:
     restarting = asyncio.Event()
     device, telemetry = build_device(settings, MqttConnection(settings), dice=dice, reboot=restarting.set)
+    starting = asyncio.create_task(_start(device))
+    ends = [asyncio.create_task(event.wait()) for event in (stopping, restarting)]
+    await asyncio.wait([starting, *ends], return_when=asyncio.FIRST_COMPLETED)
+    if starting.done():
+        starting.result()
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+    for task in (starting, *ends):  # told to stop, it does not wait until there is a connection
+        task.cancel()
+    await asyncio.gather(starting, *ends, return_exceptions=True)
+    await device.stop()
+    _LOGGER.info("acknowledged %d readings", telemetry.counts.readings_acknowledged)
+
+
+async def _start(device: Device) -> None:
     try:
         await device.start()
     except NotConnectedError as error:
         _LOGGER.warning("%s; measuring on, and trying on", error)
-    ends = [asyncio.create_task(event.wait()) for event in (stopping, restarting)]
-    await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-    for end in ends:
-        end.cancel()
-    await device.stop()
-    _LOGGER.info("acknowledged %d readings", telemetry.counts.readings_acknowledged)
 
 
 if __name__ == "__main__":

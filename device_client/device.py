@@ -19,6 +19,7 @@ from device_client.features.shadow import Shadow
 from device_client.features.telemetry import Telemetry
 from device_client.hardware import Action, Sensor, Setting
 from device_client.hardware.thermostat import Battery, ThermalSensor, build_actions, build_settings, number
+from device_client.store.database import check
 from device_client.store.journal import Journal
 from device_client.store.outbox import Outbox, SealedBucket
 from device_client.store.settings import SettingsStore
@@ -110,12 +111,16 @@ def build_device(
     """Return a device and its telemetry (for its counts), not yet started.
 
     ``reboot`` has the device stopped and built anew, soon; without it the device refuses to be restarted.
+
+    Raises:
+        ConfigurationError: its outbox can be neither read nor made. A damaged one is put aside.
     """
     clock = clock or SystemClock()
     topics = Topics(stage=settings.stage, thing=settings.thing)
     board = build_board(dice, clock)
     if reboot is not None:
         board.actions["restart"] = build_restart(reboot)
+    check(settings.outbox)
     outbox = Outbox(settings.outbox, boot=secrets.token_hex(4), capacity=settings.telemetry.outbox_buckets)
     journal = Journal(settings.outbox)
     telemetry = Telemetry(

@@ -3,6 +3,7 @@
 DeviceError                  base of all
 ├── ConfigurationError       a file or a value is wrong: mend it, then start again
 ├── NotConnectedError        there is no connection now: wait for one, then repeat
+├── StorageError             the disk takes nothing now: make room, then repeat
 ├── BusyError                the service cannot answer now: wait, then repeat
 ├── RefusedError             the service answered no: repeating the same will be refused again
 └── CannotError              this hardware cannot do what was asked: ask something else
@@ -26,6 +27,13 @@ class NotConnectedError(DeviceError):
     """There is no connection now, or it went away before the answer: wait for one, then repeat."""
 
     code = "not_connected"
+    retryable = True
+
+
+class StorageError(DeviceError):
+    """The disk is full, or fails: make room, then repeat."""
+
+    code = "storage"
     retryable = True
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from device_client.clock import DeviceClock
 from device_client.connection import Connection
 from device_client.connection.backoff import full_jitter_s
-from device_client.errors import CannotError, NotConnectedError, RefusedError
+from device_client.errors import CannotError, NotConnectedError, RefusedError, StorageError
 from device_client.hardware import Action
 from device_client.store.journal import Entry, Journal
 from device_client.topics import Topics
@@ -98,7 +98,13 @@ class Commands:
         entry = Entry(id=command, name=name, parameters=parameters, expires_at_ms=expires_at_ms)
         if self._wanted.full():
             _LOGGER.warning("command %s waits with the service: %d are waiting here", command, MAX_WAITING)
-        elif self._journal.take(entry):
+            return
+        try:
+            taken = self._journal.take(entry)
+        except StorageError as error:  # it was not acknowledged: the service has it, and may send it again
+            _LOGGER.warning("command %s waits with the service: %s", command, error)
+            return
+        if taken:
             self._admit(entry)
         else:
             self._answer_again(self._journal.find(command) or entry)

@@ -12,12 +12,13 @@ import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from device_client.clock import DeviceClock
 from device_client.config import TelemetrySettings
 from device_client.connection import Connection
 from device_client.connection.backoff import full_jitter_s
-from device_client.errors import ConfigurationError, NotConnectedError, RefusedError
+from device_client.errors import ConfigurationError, NotConnectedError, RefusedError, StorageError
 from device_client.features.thresholds import Thresholds
 from device_client.hardware import Sensor
 from device_client.store.outbox import Outbox, SealedBucket
@@ -30,6 +31,8 @@ _CLOCK_STEP_MS = 1_000
 """The wall clock may drift this far from the monotonic one inside a bucket; past it the bucket closes."""
 URGENT_FOR_S = 30.0
 """So long an urgent reading waits for a connection."""
+CONNECTED_WITHIN_S = 1.0
+"""Who stops while there is no connection waits for one no longer than this: what is unsent is on the disk."""
 _FINAL_REASONS = frozenset({0x90, 0x95, 0x99})
 """Topic name invalid, packet too large, payload format invalid: the same bytes never pass. [MQTT5 2.4]"""
 
@@ -39,6 +42,8 @@ class TelemetryCounts:
     """What became of the readings of this run."""
 
     readings_taken: int = 0
+    readings_lost: int = 0
+    """Taken while the disk took nothing."""
     messages_acknowledged: int = 0
     readings_acknowledged: int = 0
     messages_refused: int = 0
@@ -83,6 +88,7 @@ class Telemetry:
         self._on_acknowledged = on_acknowledged
         self._opened_wall_ms = 0
         self._opened_s: float | None = None
+        self._held = 0
         self._urgent: set[asyncio.Task[None]] = set()
         self._sending: dict[int, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
@@ -100,12 +106,16 @@ class Telemetry:
         sampler, sender = self._loops
         self._loops = []
         await _end(sampler)
-        self._flush()
         try:
+            self._flush()
+        except StorageError as error:
+            _LOGGER.warning("the open bucket stays open until the next start: %s", error)
+        try:
+            await asyncio.wait_for(self._connection.connected(), CONNECTED_WITHIN_S)
             await asyncio.wait_for(self._idle.wait(), self._drain_timeout_s)
         except TimeoutError:
             left = len(self._outbox.waiting(limit=self._settings.outbox_buckets))
-            _LOGGER.warning("%d buckets stay in the outbox: no PUBACK in %g s", left, self._drain_timeout_s)
+            _LOGGER.warning("%d buckets stay in the outbox: no PUBACK in time", left)
         await _end(sender)
         for task in [*self._sending.values(), *self._urgent]:
             await _end(task)
@@ -125,20 +135,25 @@ class Telemetry:
             self._loops[0] = asyncio.create_task(self._sample_for_ever())
 
     def sample(self) -> None:
-        """Take one reading of every sensor; close the bucket when it is due."""
+        """Take one reading of every sensor; close the bucket when it is due.
+
+        Raises:
+            StorageError: the disk is full, or fails; at most this reading is lost.
+        """
         now_s, wall_ms = self._clock.monotonic_s(), self._clock.wall_ms()
         metrics = {sensor.metric: _finite(sensor.read(now_s)) for sensor in self._sensors}
         if self._is_due(now_s, wall_ms):
             self._flush()
-        if self._opened_s is None:
+        opens = self._opened_s is None
+        offset_ms = 0 if self._opened_s is None else round((now_s - self._opened_s) * 1_000)
+        self._held = self._outbox.add(at_ms=wall_ms, offset_ms=offset_ms, metrics=metrics)
+        if opens:  # now that it stands on the disk: what follows counts from it
             self._opened_s, self._opened_wall_ms = now_s, wall_ms
-        offset_ms = round((now_s - self._opened_s) * 1_000)
-        held = self._outbox.add(at_ms=wall_ms, offset_ms=offset_ms, metrics=metrics)
         self.counts.readings_taken += 1
         urgent = self._thresholds.crossed(metrics)
         if urgent:
             self._overtake(self._outbox.build_single(at_ms=wall_ms, metrics=metrics))
-        if urgent or held >= self._settings.flush_readings:
+        if urgent or self._held >= self._settings.flush_readings:
             self._flush()
 
     def _overtake(self, payload: bytes) -> None:
@@ -160,18 +175,23 @@ class Telemetry:
             return False
         elapsed_s = now_s - self._opened_s
         stepped_ms = abs(wall_ms - self._opened_wall_ms - elapsed_s * 1_000)
-        return elapsed_s >= self._settings.flush_after_s or stepped_ms > _CLOCK_STEP_MS
+        full = self._held >= self._settings.flush_readings  # could not be closed when it became so
+        return full or elapsed_s >= self._settings.flush_after_s or stepped_ms > _CLOCK_STEP_MS
 
     def _flush(self) -> None:
         self._outbox.seal()
-        self._opened_s = None
+        self._opened_s, self._held = None, 0
         self._idle.clear()
         self._wake.set()
 
     async def _sample_for_ever(self) -> None:
         due_s = self._clock.monotonic_s()
         while True:
-            self.sample()
+            try:
+                self.sample()
+            except StorageError as error:
+                self.counts.readings_lost += 1
+                _LOGGER.warning("a reading is lost, %d so far: %s", self.counts.readings_lost, error)
             due_s += self._settings.sample_every_s
             late_s = self._clock.monotonic_s() - due_s
             if late_s > self._settings.sample_every_s:  # slept through samples (suspended): do not catch up in a burst
@@ -194,7 +214,7 @@ class Telemetry:
         attempt = 0
         try:
             while not await self._is_settled(bucket):
-                attempt += 1
+                attempt += 1  # not at once: a disk that cannot note the PUBACK would have it sent without a pause
                 await self._clock.sleep(full_jitter_s(attempt, self._dice))
         finally:
             del self._sending[bucket.id]
@@ -210,11 +230,10 @@ class Telemetry:
         except RefusedError as error:
             self.counts.messages_refused += 1
             _LOGGER.warning("bucket %d refused: %s", bucket.id, error)
-            if error.reason not in _FINAL_REASONS:
-                return False
-            self._outbox.refuse(bucket, reason=error.reason)
-            return True
-        self._outbox.acknowledge(bucket)
+            final = error.reason in _FINAL_REASONS
+            return final and _is_noted(bucket, partial(self._outbox.refuse, bucket, reason=error.reason))
+        if not _is_noted(bucket, partial(self._outbox.acknowledge, bucket)):
+            return False
         self.counts.messages_acknowledged += 1
         self.counts.readings_acknowledged += bucket.readings
         self._on_acknowledged(bucket)
@@ -228,6 +247,15 @@ def _check(settings: TelemetrySettings) -> None:
         raise ConfigurationError(f"flush_after_s must be above 0 and at most 3600, not {settings.flush_after_s:g}")
     if not settings.sample_every_s > 0:
         raise ConfigurationError(f"sample_every_s must be above 0, not {settings.sample_every_s:g}")
+
+
+def _is_noted(bucket: SealedBucket, note: Callable[[], None]) -> bool:
+    try:
+        note()
+    except StorageError as error:
+        _LOGGER.warning("bucket %d goes again: %s", bucket.id, error)
+        return False
+    return True
 
 
 def _finite(value: float | None) -> float | None:

@@ -5,11 +5,12 @@ is done, so that a power cut in the middle is seen at the next start.
 """
 
 import json
-import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from device_client.store.database import connect, written
 
 KEPT = 1_000
 """Entries kept; a service that sends a command again does so within days, not after a thousand others."""
@@ -39,16 +40,17 @@ class Journal:
     """Commands this device took. Shares its file with the outbox: one device, one file."""
 
     def __init__(self, path: Path | str) -> None:
-        self._db = sqlite3.connect(path, isolation_level=None)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=FULL")  # a command done twice may be a door opened twice
-        self._db.executescript(_SCHEMA)
+        self._db = connect(path, _SCHEMA, synchronous="FULL")  # a command done twice may be a door opened twice
 
     def take(self, entry: Entry) -> bool:
-        """Write a command down before anything is done about it; False if it was taken before."""
+        """Write a command down before anything is done about it; False if it was taken before.
+
+        Raises:
+            StorageError: it was not written: nothing may be done about it.
+        """
         wanted = (entry.id, entry.name, json.dumps(entry.parameters), entry.expires_at_ms)
-        self._db.execute("BEGIN")
-        with self._db:
+        with written(), self._db:
+            self._db.execute("BEGIN")
             added = self._db.execute(
                 "INSERT OR IGNORE INTO command (id, name, parameters, expires_at_ms) VALUES (?, ?, ?, ?)", wanted
             ).rowcount

@@ -7,10 +7,11 @@ into a bucket of *its* boot at the next start, so that no instant is guessed aga
 
 import json
 import logging
-import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from device_client.store.database import connect, written
 
 _LOGGER = logging.getLogger(__name__)
 BUCKET_VERSION = 1
@@ -47,10 +48,7 @@ class Outbox:
         self._capacity = capacity
         self._seq = 0
         self.dropped_readings = 0
-        self._db = sqlite3.connect(path, isolation_level=None)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=NORMAL")
-        self._db.executescript(_SCHEMA)
+        self._db = connect(path, _SCHEMA)
         self.seal()
 
     def add(self, *, at_ms: int, offset_ms: int, metrics: Mapping[str, float | None]) -> int:
@@ -60,9 +58,12 @@ class Outbox:
             at_ms: epoch milliseconds of the device's clock; becomes the bucket's ``t0`` if the reading opens it.
             offset_ms: milliseconds since the reading that opened the bucket; ignored for that one.
             metrics: values by metric; None for a sensor that gave none.
+
+        Raises:
+            StorageError: it was not written.
         """
-        self._db.execute("BEGIN")
-        with self._db:
+        with written(), self._db:
+            self._db.execute("BEGIN")
             opened = self._db.execute(
                 "INSERT OR IGNORE INTO open_bucket VALUES (1, ?, ?, ?)", (self._boot, self._seq, at_ms)
             ).rowcount
@@ -79,6 +80,9 @@ class Outbox:
         """Close the open bucket, whoever opened it, and return it; None if there is none.
 
         Past the capacity the oldest bucket goes: new data is worth more than old. It is counted and logged.
+
+        Raises:
+            StorageError: it was not written, and stays open.
         """
         head = self._db.execute("SELECT boot, seq, t0 FROM open_bucket").fetchone()
         if head is None:
@@ -87,8 +91,8 @@ class Outbox:
         boot, seq, t0 = head
         document = build_bucket(boot, seq, t0, [(dt, json.loads(metrics)) for dt, metrics in rows])
         payload = _dump(document)
-        self._db.execute("BEGIN")
-        with self._db:
+        with written(), self._db:
+            self._db.execute("BEGIN")
             cursor = self._db.execute("INSERT INTO bucket (readings, payload) VALUES (?, ?)", (len(rows), payload))
             self._db.execute("DELETE FROM reading")
             self._db.execute("DELETE FROM open_bucket")
@@ -115,13 +119,18 @@ class Outbox:
         return [SealedBucket(id=row[0], readings=row[1], payload=row[2]) for row in rows]
 
     def acknowledge(self, bucket: SealedBucket) -> None:
-        """Forget a bucket: its PUBACK is here. Idempotent."""
-        self._db.execute("DELETE FROM bucket WHERE id = ?", (bucket.id,))
+        """Forget a bucket: its PUBACK is here. Idempotent.
+
+        Raises:
+            StorageError: it was not written: the bucket waits on, and is sent again.
+        """
+        with written():
+            self._db.execute("DELETE FROM bucket WHERE id = ?", (bucket.id,))
 
     def refuse(self, bucket: SealedBucket, *, reason: int) -> None:
         """Put a bucket aside that the service will never take, so that it blocks nothing and is not lost either."""
-        self._db.execute("BEGIN")
-        with self._db:
+        with written(), self._db:
+            self._db.execute("BEGIN")
             self._db.execute("INSERT INTO refused (reason, payload) VALUES (?, ?)", (reason, bucket.payload))
             self._db.execute("DELETE FROM bucket WHERE id = ?", (bucket.id,))
 

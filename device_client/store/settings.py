@@ -1,10 +1,11 @@
 """Settings that came over the air, on disk, so that a device that starts without a network keeps to them."""
 
 import json
-import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from device_client.store.database import connect
 
 _SCHEMA = "CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value TEXT NOT NULL);"
 
@@ -13,9 +14,7 @@ class SettingsStore:
     """Values by name. Shares its file with the outbox: one device, one file."""
 
     def __init__(self, path: Path | str) -> None:
-        self._db = sqlite3.connect(path, isolation_level=None)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.executescript(_SCHEMA)
+        self._db = connect(path, _SCHEMA)
 
     def load(self) -> dict[str, Any]:
         """Return all values."""
