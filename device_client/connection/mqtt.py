@@ -17,7 +17,7 @@ from awsiot import mqtt5_client_builder
 
 from device_client.config import DeviceSettings
 from device_client.connection import OnMessage
-from device_client.errors import NotConnectedError, RefusedError
+from device_client.errors import ConfigurationError, NotConnectedError, RefusedError
 from device_client.topics import matches
 
 _LOGGER = logging.getLogger(__name__)
@@ -127,16 +127,22 @@ class MqttConnection:
             on_lifecycle_event_disconnection_fn=lambda data: self._on_loop(self._on_disconnected, data),
             on_lifecycle_event_stopped_fn=lambda _: self._on_loop(self._stopped.set),
         )
-        return mqtt5_client_builder.mtls_from_path(
-            cert_filepath=str(settings.certificate),
-            pri_key_filepath=str(settings.private_key),
-            ca_filepath=str(settings.ca),
-            endpoint=settings.endpoint,
-            port=settings.port,
-            client_id=self._client_id,
-            keep_alive_interval_sec=settings.keep_alive_s,
-            client_options=options,
-        )
+        try:
+            return mqtt5_client_builder.mtls_from_path(
+                cert_filepath=str(settings.certificate),
+                pri_key_filepath=str(settings.private_key),
+                ca_filepath=str(settings.ca),
+                endpoint=settings.endpoint,
+                port=settings.port,
+                client_id=self._client_id,
+                keep_alive_interval_sec=settings.keep_alive_s,
+                client_options=options,
+            )
+        except RuntimeError as error:  # what awscrt raises of whatever is wrong
+            named = f"{settings.certificate}, {settings.private_key}, {settings.ca}"
+            raise ConfigurationError(
+                f"{named}: no certificate, key and CA in PEM that fit together ({error})"
+            ) from error
 
     def _on_loop(self, callback: Callable[..., None], *arguments: object) -> None:
         if self._loop is not None and not self._loop.is_closed():

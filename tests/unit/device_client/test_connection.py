@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from device_client.config import DeviceSettings
 from device_client.connection.backoff import full_jitter_s
 from device_client.connection.mqtt import MqttConnection
-from device_client.errors import NotConnectedError
+from device_client.errors import ConfigurationError, NotConnectedError
 from device_client.topics import matches
 
 
@@ -57,6 +57,18 @@ async def test_an_endpoint_where_nobody_listens_is_told_from_a_certificate_nobod
     with pytest.raises(NotConnectedError, match=r"CONNECTION_REFUSED.*; check endpoint and port"):
         await connection.start()
     await connection.stop()
+
+
+async def test_what_is_no_key_is_named_instead_of_what_awscrt_says(tmp_path):
+    certificate, _ = _identity()
+    for name, text in (("c.pem", certificate), ("c.key", "no key"), ("ca.pem", certificate)):
+        (tmp_path / name).write_text(text)
+    settings = DeviceSettings(
+        thing="t", stage="dev", endpoint="127.0.0.1", outbox=tmp_path / "outbox",
+        certificate=tmp_path / "c.pem", private_key=tmp_path / "c.key", ca=tmp_path / "ca.pem",
+    )  # fmt: skip
+    with pytest.raises(ConfigurationError, match=r"c\.key.*in PEM"):
+        await MqttConnection(settings).start()
 
 
 def _identity():
