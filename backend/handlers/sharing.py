@@ -169,7 +169,7 @@ def room_devices(request: Request) -> Any:
 
 @routes.add("PUT /v1/rooms/{room}/devices/{thing}", answer=None)
 def place_device(request: Request) -> None:
-    """Put a device of mine into a room of mine."""
+    """Put a device of mine into a room of mine; a room holds at most 50."""
     bootstrap.room_book().place(request.caller, request.path["room"], request.path["thing"])
 
 
