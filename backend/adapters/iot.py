@@ -28,13 +28,20 @@ class IotControl:
 
     def deactivate(self, thing: str) -> None:
         """Make every certificate of a thing inactive."""
+        pages = self._control.get_paginator("list_thing_principals").paginate(thingName=thing)
         try:
-            for principal in self._control.list_thing_principals(thingName=thing)["principals"]:
+            for principal in (each for page in pages for each in page["principals"]):
                 _, found, certificate = principal.partition(":cert/")
                 if found:
-                    self._control.update_certificate(certificateId=certificate, newStatus="INACTIVE")
+                    self._deactivate(certificate)
         except (ClientError, BotoCoreError) as error:
             _raise_unless_gone(error)
+
+    def _deactivate(self, certificate: str) -> None:
+        try:
+            self._control.update_certificate(certificateId=certificate, newStatus="INACTIVE")
+        except (ClientError, BotoCoreError) as error:
+            _raise_unless_gone(error)  # the others of the thing are to go as well
 
     def disconnect(self, thing: str) -> None:
         """Cut the connection of a thing, if it has one. (AWS IoT API reference, "DeleteConnection".)."""

@@ -42,3 +42,27 @@ def test_what_a_shadow_cannot_be_is_for_the_caller_to_mend(
         control.desire("t", None, {"a": 1}, None)
     if told is InvalidInputError:
         assert str(refused.value) == "desired: is no state of a shadow: too deep"
+
+
+def test_a_revoked_device_keeps_no_certificate_though_one_goes_meanwhile_and_there_are_pages_of_them(
+    refusing: tuple[IotControl, Stubber],
+) -> None:
+    data = refusing[0]._data
+    iot = boto3.client(
+        "iot",
+        region_name="us-east-1",
+        aws_access_key_id="a",
+        aws_secret_access_key="b",
+    )
+    arn = "arn:aws:iot:us-east-1:123456789012:cert/"
+    gone, kept, later = ("a" * 64, "b" * 64, "c" * 64)
+    with Stubber(iot) as stubber:
+        first = {"principals": [arn + gone, "us-east-1:an-identity", arn + kept], "nextToken": "n"}
+        stubber.add_response("list_thing_principals", first, {"thingName": "t"})
+        stubber.add_client_error("update_certificate", "ResourceNotFoundException", http_status_code=404)
+        stubber.add_response("update_certificate", {}, {"certificateId": kept, "newStatus": "INACTIVE"})
+        rest = {"principals": [arn + later]}
+        stubber.add_response("list_thing_principals", rest, {"thingName": "t", "nextToken": "n"})
+        stubber.add_response("update_certificate", {}, {"certificateId": later, "newStatus": "INACTIVE"})
+        IotControl(control=iot, data=data).deactivate("t")
+        stubber.assert_no_pending_responses()
