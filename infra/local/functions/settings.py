@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from infra.local.functions.model import LATEST, Alias, Configuration, invalid, malformed
+from infra.local.functions.model import LATEST, Alias, Configuration, LambdaError, invalid, malformed
 
 _ALIAS = re.compile(r"(?!^[0-9]+$)([a-zA-Z0-9-_]{1,128})")
 _RUNTIME = re.compile(r"python3\.\d+")
@@ -28,6 +28,7 @@ _RESERVED = {
     *("_HANDLER", "_X_AMZN_TRACE_ID", "AWS_DEFAULT_REGION", "AWS_REGION", "AWS_EXECUTION_ENV", "AWS_ACCESS_KEY"),
     *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR"),
 }
+_VARIABLE = re.compile(r"[a-zA-Z]([a-zA-Z0-9_])+")
 _MAX_ENVIRONMENT_BYTES = 4096
 _LOGGING = {
     "LogFormat": "log_format",
@@ -98,8 +99,14 @@ def _between(name: str, least: int, most: int) -> Callable[[Any], int]:
 
 
 def _environment(given: Mapping[str, Any]) -> Mapping[str, str]:
-    """("Lambda environment variables": reserved names; 4 KB in all)."""
+    """("Lambda environment variables": names of two characters at least, some reserved; 4 KB in all)."""
     variables: Mapping[str, str] = given.get("Variables") or {}
+    if not all(map(_VARIABLE.fullmatch, variables)):
+        message = (
+            "1 validation error detected: Value at 'environment.variables' failed to satisfy constraint: Map keys "
+        )
+        rule = f"must satisfy constraint: [Member must satisfy regular expression pattern: {_VARIABLE.pattern}]"
+        raise LambdaError("ValidationException", message + rule)
     taken = sorted(name for name in variables if name in _RESERVED or name.startswith("AWS_LAMBDA_"))
     if taken:
         raise invalid(

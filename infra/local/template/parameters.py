@@ -51,6 +51,9 @@ def resolve_parameters(declared: Mapping[str, Any], given: Mapping[str, str]) ->
     for name in given:
         if name not in declared:
             raise TemplateError(name, "the template has no such parameter")
+    for name, rule in declared.items():
+        if "Default" in rule:  # is validated with the template, whatever is given in its place
+            _parameter(name, rule, rule["Default"])
     return {name: _parameter(name, rule, given.get(name, rule.get("Default"))) for name, rule in declared.items()}
 
 

@@ -1,7 +1,8 @@
 """A resource's properties as arguments of an API call, by botocore's own description of that call: pure.
 
 CloudFormation writes ``RetentionInDays`` where an API wants ``retentionInDays``, a list of Key and Value where it wants
-a map, a document where it wants its JSON, "300" where it wants 300. What the call does not know is refused by its path.
+a map, a document where it wants its JSON, "300" where it wants 300. What the call does not know, a property or one of a
+few values, is refused by its path.
 """
 
 import json
@@ -15,22 +16,25 @@ from infra.local.template.errors import TemplateError
 TAG = {"Key", "Value"}
 
 
-class _UnknownPropertyError(Exception):
-    """Carries the path, to which each level adds its own step on the way up."""
+class _RefusedError(Exception):
+    """Carries the path of what is refused, and why; why is None where the call does not know the property."""
+
+    def __init__(self, path: str, why: str | None = None) -> None:
+        super().__init__(path)
+        self.path, self.why = path, why
 
 
 def build_arguments(logical_id: str, shape: StructureShape, values: Mapping[str, Any]) -> dict[str, Any]:
     """Return ``values`` in the names and types of ``shape``.
 
     Raises:
-        TemplateError: a property, at any depth, that the call does not have.
+        TemplateError: a property, at any depth, that the call does not have, or a value that is none of its few.
     """
     try:
         return _structure(shape, values, "")
-    except _UnknownPropertyError as unknown:
-        raise TemplateError(
-            logical_id, f"the local cloud does not carry this property ({shape.name})", str(unknown)
-        ) from None
+    except _RefusedError as refused:
+        why = refused.why or f"the local cloud does not carry this property ({shape.name})"
+        raise TemplateError(logical_id, why, refused.path) from None
 
 
 def _convert(shape: Shape, value: Any, path: str) -> Any:
@@ -43,7 +47,11 @@ def _convert(shape: Shape, value: Any, path: str) -> Any:
         pairs = {tag["Key"]: tag["Value"] for tag in value} if _is_tags(value) else value
         if isinstance(pairs, dict):
             return {str(key): _convert(shape.value, entry, f"{path}.{key}") for key, entry in pairs.items()}
-    return _scalar(shape.type_name, value)
+    scalar = _scalar(shape.type_name, value)
+    allowed = shape.metadata.get("enum")
+    if allowed and scalar not in allowed:
+        raise _RefusedError(path, f"{scalar!r} is not one of {', '.join(allowed)}")
+    return scalar
 
 
 def _structure(shape: StructureShape, values: Mapping[str, Any], path: str) -> dict[str, Any]:
@@ -53,7 +61,7 @@ def _structure(shape: StructureShape, values: Mapping[str, Any], path: str) -> d
         place = f"{path}.{name}".lstrip(".")
         member = name if name in shape.members else members.get(name.lower())
         if member is None:
-            raise _UnknownPropertyError(place)
+            raise _RefusedError(place)
         found[member] = _convert(shape.members[member], value, place)
     return found
 

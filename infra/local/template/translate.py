@@ -66,6 +66,9 @@ def load_template(path: Path) -> dict[str, Any]:
         raise TemplateError("", f"{path.name} cannot be read: {error}") from error
     if not isinstance(document, dict) or not isinstance(document.get("Resources"), dict):
         raise TemplateError("", f"{path.name} has no Resources")
+    for name in document["Resources"]:
+        if str(name).startswith("Fn::"):
+            raise TemplateError(name, "Fn::ForEach and the other language extensions are not carried")
     return document
 
 

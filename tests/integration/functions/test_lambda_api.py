@@ -27,12 +27,12 @@ async def refused(awaitable) -> tuple[str, str]:
 async def test_a_function_is_created_shown_changed_listed_and_deleted(tmp_path):
     async with Stage(tmp_path) as stage:
         made = await stage.create(
-            "f", "app.echo", Description="d", Environment={"Variables": {"A": "1"}}, Tags={"k": "v"}
+            "f", "app.echo", Description="d", Environment={"Variables": {"COLOUR": "1"}}, Tags={"k": "v"}
         )
         assert (made["FunctionArn"], made["Version"], made["State"]) == (ARN, "$LATEST", "Active")
 
         shown = await stage.call("get_function", FunctionName=ARN)
-        assert shown["Configuration"]["Environment"] == {"Variables": {"A": "1"}}
+        assert shown["Configuration"]["Environment"] == {"Variables": {"COLOUR": "1"}}
         assert shown["Tags"] == {"k": "v"}
 
         await stage.call("update_function_configuration", FunctionName="f", Timeout=20, MemorySize=512)
@@ -60,6 +60,7 @@ async def test_what_is_wrong_or_not_carried_is_refused_by_name(tmp_path):
             {"VpcConfig": {"SubnetIds": ["s"], "SecurityGroupIds": ["g"]}},
             {"Layers": ["arn:aws:lambda:us-east-1:123456789012:layer:l:1"]},
             {"Environment": {"Variables": {"AWS_REGION": "x"}}},
+            {"Environment": {"Variables": {"X": "shorter than AWS takes"}}},
             {"Code": {"S3Bucket": "local-directory", "S3Key": "/nowhere"}},
             {"Code": {"ZipFile": b"no zip"}},
         ):
@@ -67,7 +68,7 @@ async def test_what_is_wrong_or_not_carried_is_refused_by_name(tmp_path):
             kind, message = await refused(
                 stage.call("create_function", FunctionName="g", Role=ROLE, Handler="app.act", **parameters)
             )
-            outside = "Timeout" in settings or "MemorySize" in settings
+            outside = "Timeout" in settings or "MemorySize" in settings or "'environment.variables'" in message
             assert kind == ("ValidationException" if outside else "InvalidParameterValueException"), message
         assert (await refused(stage.call("list_layers")))[0] == "NotEmulated"
 
@@ -156,18 +157,18 @@ async def test_payloads_have_their_limits(tmp_path):
 
 async def test_versions_keep_their_settings_and_aliases_move(tmp_path):
     async with Stage(tmp_path) as stage:
-        await stage.create("f", "app.environment", Environment={"Variables": {"V": "one"}})
+        await stage.create("f", "app.environment", Environment={"Variables": {"VALUE": "one"}})
         first = await stage.call("publish_version", FunctionName="f")
         again = await stage.call("publish_version", FunctionName="f")
         assert first["Version"] == again["Version"] == "1"
-        await stage.call("update_function_configuration", FunctionName="f", Environment={"Variables": {"V": "two"}})
+        await stage.call("update_function_configuration", FunctionName="f", Environment={"Variables": {"VALUE": "two"}})
         assert (await stage.call("publish_version", FunctionName="f"))["Version"] == "2"
         alias = await stage.call("create_alias", FunctionName="f", Name="live", FunctionVersion="1")
 
-        assert (await stage.invoke("f:1"))[0]["V"] == "one"
-        assert (await stage.invoke("f"))[0]["V"] == "two"
+        assert (await stage.invoke("f:1"))[0]["VALUE"] == "one"
+        assert (await stage.invoke("f"))[0]["VALUE"] == "two"
         answer, result = await stage.invoke(alias["AliasArn"])
-        assert (answer["V"], answer["AWS_LAMBDA_FUNCTION_VERSION"], result.version) == ("one", "1", "1")
+        assert (answer["VALUE"], answer["AWS_LAMBDA_FUNCTION_VERSION"], result.version) == ("one", "1", "1")
 
         await stage.call("update_alias", FunctionName="f", Name="live", FunctionVersion="2")
         assert (await stage.call("invoke", FunctionName="f", Qualifier="live"))["ExecutedVersion"] == "2"

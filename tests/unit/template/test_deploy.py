@@ -210,6 +210,8 @@ def test_what_fails_half_made_is_removed_so_that_the_next_deploy_makes_it_whole(
         ({"T": with_properties(TABLE, StreamSpecification={"Bad": 1})}, "T.StreamSpecification.Bad: the local cloud"),
         ({"T": with_properties(TABLE, KeySchema=[{"Name": "x"}])}, "T.KeySchema[0].Name: the local cloud"),
         ({"T": with_properties(TABLE, KeySchema=[{"AttributeName": "x"}])}, "T: dynamodb create_table: Parameter"),
+        ({"T": with_properties(TABLE, StreamSpecification={"StreamViewType": "NEW"})},
+         "T.StreamSpecification.StreamViewType: 'NEW' is not one of NEW_IMAGE, OLD_IMAGE"),
         ({"Logs": {**LOGS, "DependsOn": "Nobody"}}, "Logs: refers to Nobody"),
         ({"Logs": with_properties(LOGS, LogGroupName={"Ref": "Nobody"})}, "Logs.LogGroupName: Ref to Nobody"),
         ({"L": with_properties(LOGS, LogGroupName={"Fn::GetAtt": ["Q", "Nothing"]}), "Q": QUEUE},

@@ -77,6 +77,10 @@ def test_a_kept_translation_is_used_until_template_code_or_parameters_change(pro
         (("Handler: app.work.handler, ", ""), "SAM refuses template.yaml"),
         (("Resources:", "Resources: ["), "template.yaml cannot be read"),
         (("Resources:", "Things:"), "template.yaml has no Resources"),
+        (
+            ("  Work:\n", "  Fn::ForEach::Works: [N, [a], {}]\n  Work:\n"),
+            "Fn::ForEach::Works: Fn::ForEach and the other",
+        ),
     ],
 )
 def test_a_template_that_cannot_be_translated_says_why(project: Path, change: tuple[str, str], says: str):
@@ -140,6 +144,8 @@ def test_a_parameter_without_value_or_of_an_unknown_type_is_refused():
         resolve_parameters({"A": {"Type": "AWS::SSM::Parameter::Value<String>", "Default": "x"}}, {})
     with pytest.raises(TemplateError, match=r"^A\.Defalt: a parameter has no such property"):
         resolve_parameters({"A": {"Type": "String", "Defalt": "x"}}, {"A": "x"})
+    with pytest.raises(TemplateError, match="A: '2' is not one of 1"):
+        resolve_parameters({"A": {"Type": "String", "Default": 2, "AllowedValues": [1]}}, {"A": "1"})
 
 
 def test_a_transform_that_would_not_be_carried_out_is_refused(project: Path):
