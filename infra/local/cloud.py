@@ -52,6 +52,7 @@ class LocalCloud:
         self._report = report
         self._children: dict[str, subprocess.Popen[str]] = {}
         self._prepared: Deployment | None = None
+        self._hold: IO[str] | None = None
 
     def __enter__(self) -> Self:
         """Start afresh: the processes, then the template."""
@@ -75,8 +76,11 @@ class LocalCloud:
         """
         forget_client_environment()
         check_ports(self.settings.ports)
+        check_nobody_lives_in(self.settings.state_dir)
         empty_state_dir(self.settings.state_dir)
         self.settings.save()
+        self._hold = (self.settings.state_dir / _MARKER).open()
+        fcntl.flock(self._hold, fcntl.LOCK_EX)
         (self.settings.state_dir / "logs").mkdir()
         for name, module in _MODULES.items():
             self._children[name] = self._spawn(name, module)
@@ -161,6 +165,8 @@ class LocalCloud:
                     with contextlib.suppress(BrokenPipeError):
                         stream.close()
         self._children = {}
+        if self._hold is not None:
+            self._hold.close()
 
 
 class _Watchdog:
@@ -251,6 +257,22 @@ def check_state_dir(state_dir: Path) -> None:
         raise CloudError(f"{state_dir} cannot be looked into: {error.strerror}; {cure}") from error
     if strange:
         raise CloudError(f"{state_dir} holds files that are not a local cloud's; choose another --state-dir")
+
+
+def check_nobody_lives_in(state_dir: Path) -> None:
+    """Pass a directory in which no local cloud runs, as the lock tells that a running one holds on its settings.
+
+    Raises:
+        CloudError: one does; emptied under its feet, it would go on without its certificates.
+    """
+    try:
+        with (state_dir / _MARKER).open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        cure = "stop it (scripts/cloud down, or Ctrl-C where it runs), or choose another --state-dir"
+        raise CloudError(f"a local cloud runs in {state_dir}; {cure}") from None
+    except OSError:
+        return
 
 
 def empty_state_dir(state_dir: Path) -> None:

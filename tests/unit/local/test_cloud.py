@@ -1,5 +1,6 @@
 """Starting the local cloud says what is wrong and how to cure it, in one line."""
 
+import fcntl
 import os
 import socket
 from datetime import UTC, datetime, timedelta
@@ -7,7 +8,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from infra.local.clock import SharedClock
-from infra.local.cloud import CloudError, build_settings, check_ports, empty_state_dir, supervisor_pid
+from infra.local.cloud import (
+    CloudError,
+    build_settings,
+    check_nobody_lives_in,
+    check_ports,
+    empty_state_dir,
+    supervisor_pid,
+)
 from infra.local.config import Ports, Settings, forget_client_environment
 from infra.local.durations import parse_duration
 
@@ -53,6 +61,17 @@ def test_what_an_earlier_local_cloud_left_is_removed(tmp_path):
     (state_dir / "translations").mkdir()
     empty_state_dir(state_dir)
     assert [entry.name for entry in state_dir.iterdir()] == ["translations"]
+
+
+def test_a_directory_in_which_a_local_cloud_runs_is_not_taken_from_under_it(tmp_path):
+    check_nobody_lives_in(tmp_path / "absent")
+    Settings(state_dir=tmp_path).save()
+    check_nobody_lives_in(tmp_path)
+    with (tmp_path / "settings.json").open() as running:
+        fcntl.flock(running, fcntl.LOCK_EX)
+        with pytest.raises(CloudError, match=r"a local cloud runs in .*scripts/cloud down, or Ctrl-C.*--state-dir"):
+            check_nobody_lives_in(tmp_path)
+    check_nobody_lives_in(tmp_path)
 
 
 def test_settings_come_back_as_they_were_saved_and_only_their_owner_may_read_them(tmp_path):
