@@ -98,6 +98,10 @@ def test_what_is_no_expression_is_refused(text):
         parse(text, now=NOW)
 
 
+def test_scheduler_takes_a_rate_of_one_in_the_plural_which_rules_refuse():
+    assert parse("rate(1 hours)", now=NOW, any_unit=True) == parse("rate(1 hour)", now=NOW)
+
+
 def test_an_unknown_time_zone_is_refused():
     with pytest.raises(ExpressionError):
         parse("rate(1 day)", now=NOW, zone="Mars/Olympus")

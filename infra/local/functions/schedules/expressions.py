@@ -93,10 +93,13 @@ class Cron:
         return sorted(due)
 
 
-def parse(text: str, *, now: datetime, zone: str = "UTC", start: datetime | None = None) -> Expression:
+def parse(
+    text: str, *, now: datetime, zone: str = "UTC", start: datetime | None = None, any_unit: bool = False
+) -> Expression:
     """Return what an expression says.
 
     ``start``: from when a rate counts; by default one period before it is first due after ``now``.
+    ``any_unit``: whether ``rate(1 hours)`` will do, which rules refuse and Scheduler takes.
 
     Raises:
         ExpressionError: it is none, or its time zone is unknown.
@@ -106,7 +109,7 @@ def parse(text: str, *, now: datetime, zone: str = "UTC", start: datetime | None
     except (ZoneInfoNotFoundError, ValueError) as error:
         raise ExpressionError(f"{zone} is not a time zone") from error
     if match := _RATE.fullmatch(text):
-        return _rate(match, now, start)
+        return _rate(match, now, start, any_unit=any_unit)
     if match := _AT.fullmatch(text):
         try:
             return At(when=datetime.fromisoformat(match[1]).replace(tzinfo=in_zone).astimezone(UTC))
@@ -117,9 +120,9 @@ def parse(text: str, *, now: datetime, zone: str = "UTC", start: datetime | None
     raise ExpressionError(f"{text} is not a rate, cron or at expression")
 
 
-def _rate(match: re.Match[str], now: datetime, start: datetime | None) -> Rate:
+def _rate(match: re.Match[str], now: datetime, start: datetime | None, *, any_unit: bool) -> Rate:
     value, unit = int(match["value"]), match["unit"]
-    if (value == 1) == unit.endswith("s"):
+    if not any_unit and (value == 1) == unit.endswith("s"):
         raise ExpressionError(f"a rate of {value} is written with {'a singular' if value == 1 else 'a plural'} unit")
     every = timedelta(**{unit.rstrip("s") + "s": value})
     return Rate(every=every, start=start or now + every)

@@ -139,7 +139,7 @@ class Scheduler:
         try:
             # A rate without a start begins at once. ("Schedule types": rate-based schedules).
             zone = given.get("ScheduleExpressionTimezone", "UTC")
-            expression = parse(given["ScheduleExpression"], now=now, zone=zone, start=start or now)
+            expression = parse(given["ScheduleExpression"], now=now, zone=zone, start=start or now, any_unit=True)
         except ExpressionError as error:
             raise SchedulerError(
                 "ValidationException", f"Invalid Schedule Expression {given['ScheduleExpression']}."
