@@ -40,6 +40,9 @@ class World:
         self.ca = running.settings.state_dir / "ca" / "ca.pem"
         self.iot, self.functions, iam = (running.client(name) for name in ("iot", "lambda", "iam"))
         role = iam.create_role(RoleName="hook", AssumeRolePolicyDocument=json.dumps(TRUST))["Role"]["Arn"]
+        allowed = {"Effect": "Allow", "Action": "iot:*", "Resource": "*"}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+        iam.put_role_policy(RoleName="hook", PolicyName="provision", PolicyDocument=document)
         iam.close()
         code = folder / "code"
         code.mkdir()

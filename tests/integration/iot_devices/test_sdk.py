@@ -25,6 +25,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from tests.integration.iot_mqtt.conftest import running
+from tests.unit.iot_mqtt.harness import document
+from tests.unit.iot_mqtt.test_iam_roles import ROLE, details
 
 WAIT_S = 60.0
 OPTIONS = ClientOptions(
@@ -81,12 +83,13 @@ HOOK = "arn:aws:lambda:us-east-1:123456789012:function:allow-list"
 @pytest.fixture(scope="module")
 def local(tmp_path_factory):
     with running(tmp_path_factory.mktemp("devices")) as local:
+        local.aws.iam = details(document(statement("iot:*", "*")))
         local.iot.create_policy(policyName="device", policyDocument=json.dumps(DEVICE))
         local.iot.create_provisioning_template(
             templateName="fleet",
             templateBody=json.dumps(TEMPLATE),
             enabled=True,
-            provisioningRoleArn="arn:aws:iam::123456789012:role/provisioning",
+            provisioningRoleArn=ROLE,
             preProvisioningHook={"targetArn": HOOK},
         )
         yield local
