@@ -93,7 +93,6 @@ def is_still_connected(scene: Scene) -> None:
 
 @when("the thermostat goes")
 def goes(scene: Scene) -> None:
-    scene.went_at = scene.now()
     scene.thermostat.disconnect()
 
 

@@ -68,7 +68,6 @@ class Scene:
     invitation: dict[str, Any] = field(default_factory=dict)
     commands: list[dict[str, Any]] = field(default_factory=list)
     since: int = 0
-    went_at: float = 0.0
     """When the thermostat was last told to go."""
     moved_s: int = 0
     old_tokens: dict[str, dict[str, str]] = field(default_factory=dict)
