@@ -76,3 +76,11 @@ def test_the_owner_may_everything_and_an_unknown_role_nothing():
     assert roles.decide(Principal(kind="iam", id="1"), "iot:Publish", ARN + "topic/a", Context()).allowed
     unknown = Principal(kind="iam", id="1", role_arn=ROLE)
     assert not roles.decide(unknown, "iot:Publish", ARN + "topic/a", Context()).allowed
+
+
+async def test_without_iam_every_role_may_everything_and_nothing_is_asked():
+    roles = RolePolicies(Settings(state_dir=Path("unused"), iam=False))
+    await roles.refresh()
+    principal = Principal(kind="cognito", id="x", role_arn=ROLE)
+    assert roles.decide(principal, "iot:Publish", ARN + "topic/a", Context()).allowed
+    assert (await roles.judge(ROLE))("CreateThing", {"thingName": "t"}) == ""

@@ -1,5 +1,6 @@
 """``scripts/test`` as a process of its own, with stand-ins for what it runs."""
 
+import contextlib
 import os
 import select
 import shutil
@@ -43,14 +44,15 @@ def started(tmp_path):
 
     yield start
     for process in begun:
-        process.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
 
 
 @pytest.mark.parametrize(("tests", "check", "code"), [("0", "0", 0), ("1", "0", 1), ("0", "3", 3), ("5", "3", 5)])
 def test_the_gate_fails_where_the_tests_or_the_check_do_and_shows_what_both_say(started, tests, check, code):
     gate = started(tests=tests, check=check)
-    out, err = gate.communicate(timeout=30)
+    out, err = gate.communicate(timeout=60)
     assert gate.returncode == code
     assert out.decode().splitlines() == ["said by pytest -m not long -n 3 --dist loadfile -k one", "said by check"]
     assert (b"scripts/check failed" in err) == (check != "0")
@@ -58,12 +60,12 @@ def test_the_gate_fails_where_the_tests_or_the_check_do_and_shows_what_both_say(
 
 def test_ctrl_c_ends_the_gate_at_once_and_every_process_of_its_check(started, tmp_path):
     alive, held = os.pipe()
-    gate = started(tests_take="60", check_takes="60", pass_fds=(held,))
+    gate = started(tests_take="600", check_takes="600", pass_fds=(held,))
     os.close(held)
     assert gate.stdout.readline().startswith(b"said by pytest")
     os.killpg(gate.pid, signal.SIGINT)
-    ended, *_ = select.select([alive], [], [], 20)  # readable when nobody holds the other end any more
+    ended, *_ = select.select([alive], [], [], 60)  # readable when nobody holds the other end any more
     os.close(alive)
     assert ended
-    assert gate.wait(timeout=20) == 128 + signal.SIGINT
+    assert gate.wait(timeout=60) == 128 + signal.SIGINT
     assert list((tmp_path / "tmp").iterdir()) == []

@@ -39,7 +39,7 @@ class RolePolicies:
         Raises:
             aiohttp.ClientError: IAM does not answer.
         """
-        if self._monotonic() - self._read_at < FRESH_S:
+        if not self._settings.iam or self._monotonic() - self._read_at < FRESH_S:
             return
         if self._session is None:
             self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10))
@@ -56,6 +56,8 @@ class RolePolicies:
 
     async def judge(self, role_arn: str) -> Callable[[str, Mapping[str, Any]], str]:
         """Return what says of an operation of AWS IoT, carried out under a role, why not; empty if it is allowed."""
+        if not self._settings.iam:
+            return lambda _operation, _params: ""
         await self.refresh()
         if not self._roles.get(role_arn, NOTHING)[0]:  # perhaps made just now
             self._read_at = float("-inf")
@@ -77,9 +79,9 @@ class RolePolicies:
             await self._session.close()
 
     def decide(self, principal: Principal, action: str, resource: str, context: Context) -> Decision:
-        """Return what IAM says; the account's owner, who acts under no role, may do everything."""
-        if principal.role_arn is None:
-            return Decision(allowed=True, by="the account's owner")
+        """Return what IAM says; the account's owner, who acts under no role, may do everything, and all without IAM."""
+        if principal.role_arn is None or not self._settings.iam:
+            return Decision(allowed=True, by="no IAM (--no-iam)" if principal.role_arn else "the account's owner")
         identity, boundary = self._roles.get(principal.role_arn, NOTHING)
         decision = iam.evaluate(identity, boundary, action, resource, _iam_context(context))
         if decision.allowed:
