@@ -71,7 +71,10 @@ _TOKEN_LIFETIME_S = 600.0
 """Seconds for which a ClientRequestToken is remembered. (API reference: TransactWriteItems)."""
 _SWEEP_EVERY_S = 1.0
 _log = logging.getLogger(__name__)
-_STUMBLES = (ArithmeticError, AssertionError, AttributeError, LookupError, StopIteration, TypeError, ValueError)
+_STUMBLES = (
+    *(ArithmeticError, AssertionError, AttributeError, LookupError, RecursionError, StopIteration),
+    *(TypeError, ValueError),
+)
 """What moto's parsers raise over what is no expression, and its handlers over what is no request."""
 _HEADERS = {"content-type": "application/x-amz-json-1.0"}
 _PREFIX = "com.amazonaws.dynamodb.v20120810#"
@@ -138,7 +141,9 @@ class Dynamo:
         """Answer one request; nothing is awaited on the way, so requests do not mix."""
         try:
             document = request.json()
-        except ValueError:
+        except (ValueError, RecursionError):
+            document = None
+        if not isinstance(document, dict):
             return _error("com.amazon.coral.service#SerializationException", "The request is not a JSON document")
         if request.headers.get("x-amz-target", "").startswith("DynamoDBStreams"):
             return self._streams(request, document)

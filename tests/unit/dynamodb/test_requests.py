@@ -1,7 +1,10 @@
 """What AWS refuses before it looks at an item, in AWS's words; and what of it moto would have let pass."""
 
+import json
+
 import pytest
 
+from infra.local.wire import Request
 from tests.unit.dynamodb.local import Local, RefusedError, item
 
 KEY = {"pk": {"S": "a"}, "sk": {"N": "1"}}
@@ -374,3 +377,21 @@ async def test_an_update_gives_back_what_it_names_changed_or_not(local, expressi
 async def test_an_update_without_an_expression_makes_an_item_of_its_key(local):
     reply = await local("UpdateItem", TableName="things", Key=item("new", 1), ReturnValues="ALL_NEW")
     assert reply["Attributes"] == item("new", 1)
+
+
+async def answer_to(body):
+    headers = {"x-amz-target": "DynamoDB_20120810.PutItem"}
+    answer = await Local().dynamo.handle(
+        Request(service="dynamodb", method="POST", path="/", headers=headers, body=body)
+    )
+    return answer.status, json.loads(answer.body)["__type"]
+
+
+@pytest.mark.parametrize("body", [b"{", b"[]", b"null", b"1", b'"TableName"', b"[" * 100_000])
+async def test_a_body_that_is_no_document_is_the_callers_error(body):
+    assert await answer_to(body) == (400, "com.amazon.coral.service#SerializationException")
+
+
+async def test_a_document_nested_deeper_than_can_be_looked_at_is_the_callers_error():
+    status, _ = await answer_to(b'{"TableName":"things","Other":' + b"[" * 600 + b"]" * 600 + b"}")
+    assert status == 400
