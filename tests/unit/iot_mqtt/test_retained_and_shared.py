@@ -153,6 +153,20 @@ async def test_what_a_member_did_not_acknowledge_goes_to_another_when_it_is_gone
     assert await left.nothing()
 
 
+async def test_what_has_expired_when_its_member_goes_goes_to_nobody():
+    broker = Broker(choose=lambda members: members[0])
+    gone = await broker.subscribed("gone", "$share/g/a", v5=True)
+    left = await broker.subscribed("left", "$share/g/a", v5=True)
+    for expiry_s in (5, 60):
+        properties = Properties(message_expiry_s=expiry_s)
+        broker.gateway.publish(Message(topic="a", payload=b"%d" % expiry_s, qos=1, properties=properties))
+    await gone.get(2)
+    broker.clock.move(timedelta(seconds=10))
+    gone.connection.lost()
+    assert (await left.one()).payload == b"60"
+    assert await left.nothing()
+
+
 async def test_what_the_only_persistent_member_did_not_acknowledge_waits_for_it():
     broker = Broker()
     client = await persistent(broker)

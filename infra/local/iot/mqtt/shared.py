@@ -39,24 +39,29 @@ class Group:
         Where none is connected the group queues QoS 1, provided one member's session is persistent; when the queue is
         full the newest is dropped.
         """
-        self._offer(Outgoing(outgoing.message, outgoing.expires_at, self), qos)
+        made = Outgoing(outgoing.message, outgoing.expires_at, self)
+        if active := self._active(made.topic):
+            member = self._choose(active) if len(active) > 1 else active[0]
+            member.deliver(made, min(qos, self.members[member].qos))
+        elif qos:
+            self._keep(made)
 
     def take_back(self, outgoing: Outgoing) -> None:
         """Give another member what one that is gone has not acknowledged. (guide: shared subscriptions)."""
-        self._offer(outgoing, 1)
+        if active := self._active(outgoing.topic):
+            self._hand_out(outgoing, self._choose(active))
+        else:
+            self._keep(outgoing)
 
-    def _offer(self, outgoing: Outgoing, qos: int) -> None:
-        active = self._active(outgoing.topic)
-        if active:
-            member = self._choose(active) if len(active) > 1 else active[0]
-            member.deliver(outgoing, min(qos, self.members[member].qos))
-        elif qos and any(member.expiry_s and held.qos for member, held in self.members.items()):
-            size = self._queued_bytes + len(outgoing.message.payload)
-            if len(self.queue) >= self._limits.queued_messages or size > self._limits.queued_bytes:
-                self._counted("shared_queue_full")
-            else:
-                self._queued_bytes = size
-                self.queue.append(outgoing)
+    def _keep(self, outgoing: Outgoing) -> None:
+        if not any(member.expiry_s and held.qos for member, held in self.members.items()):
+            return
+        size = self._queued_bytes + len(outgoing.message.payload)
+        if len(self.queue) >= self._limits.queued_messages or size > self._limits.queued_bytes:
+            self._counted("shared_queue_full")
+        else:
+            self._queued_bytes = size
+            self.queue.append(outgoing)
 
     def resume(self) -> None:
         """Begin to hand out what waits: 20 a second for each active member."""
