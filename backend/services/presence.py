@@ -65,12 +65,15 @@ class PresenceBook:
 
     def _tell(self, known: Presence | None, after: Presence) -> None:
         """Tell of a change; of a device that comes and goes once, with ``settles_at``, when to ask how it is now."""
-        if after.subject != device_subject(after.client) or (known and known.connected == after.connected):
+        if after.subject != device_subject(after.client):
             return
         now, grace = self._clock.now(), timedelta(seconds=self._settings.current().presence_grace_s)
         now_status = status(after, now, grace=grace)
-        if now_status is Status.UNSTABLE and status(known, now, grace=grace) is Status.UNSTABLE:
-            return  # that it comes and goes was told, and when to look again
+        if now_status is Status.UNSTABLE:
+            if status(known, now, grace=grace) is Status.UNSTABLE:
+                return  # that it comes and goes was told, and when to look again
+        elif known and known.connected == after.connected:
+            return
         document = {
             "thing": after.client,
             "connected": after.connected,
@@ -79,7 +82,7 @@ class PresenceBook:
         }
         if now_status is Status.UNSTABLE:
             document["settles_at"] = (after.connects[0] + FLAPPING_WINDOW).isoformat()
-        if not after.connected and now_status is not Status.OFFLINE:
+        elif not after.connected and now_status is not Status.OFFLINE:
             # Nothing is sent when the grace ends: whoever shows it calls it offline then, unless told otherwise.
             document["offline_at"] = (after.changed_at + grace).isoformat()
         self._live.tell(after.client, "presence", document)

@@ -277,6 +277,22 @@ def test_a_device_that_comes_and_goes_is_told_of_once_until_it_may_have_settled(
     assert [document["status"] for document in told()[before:]] == ["online"]
 
 
+def test_that_a_device_comes_and_goes_is_told_though_every_connection_took_over_from_one(
+    world: World, ann: Person
+) -> None:
+    thing = world.device(ann)
+    world.connect(f"app-{ann.user}-phone")
+    topic = f"live/dev/{ann.user}/presence"
+    for _ in range(FLAPPING_CONNECTS + 1):  # whose end was not noticed, or is told too late to count
+        world.clock.move(seconds=10)
+        world.connect(thing)
+    world.clock.move(seconds=10)
+    world.connect(thing, connected=False)
+    told = [document for at, document in world.iot.published if at == topic and document["thing"] == thing]
+    assert [document["status"] for document in told] == ["online", "unstable"]
+    assert "settles_at" in told[-1]
+
+
 def test_nothing_is_published_for_who_is_not_connected(world: World, ann: Person) -> None:
     bob, thing = world.person("bob"), world.device(ann)
     code = ann("POST", "/v1/invitations", {"thing": thing, "role": "viewer"}).json["code"]
