@@ -20,6 +20,8 @@ from backend.services.items import ItemBook
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 100
+MAX_EXPRESSION_LENGTH = 4096
+"""As DynamoDB has it. (DynamoDB developer guide, "Constraints in Amazon DynamoDB".)"""
 CONDITION = re.compile(r"\s*attribute_(?P<not>not_)?exists\s*\(\s*(?P<name>#?\w+)\s*\)\s*\Z")
 NAMES = "ExpressionAttributeNames"
 CONDITIONAL = frozenset({"ConditionExpression", NAMES, "ReturnValues"})
@@ -202,6 +204,8 @@ def _updated(body: Mapping[str, Any], payload: Mapping[str, Any]) -> Mapping[str
         return body
     if not isinstance(expression, str):
         raise invalid("payload.UpdateExpression", "is not a text")
+    if len(expression) > MAX_EXPRESSION_LENGTH:
+        raise invalid("payload.UpdateExpression", f"is longer than {MAX_EXPRESSION_LENGTH} characters")
     names, values = _object(payload, NAMES, {}), _object(payload, "ExpressionAttributeValues", {})
     return apply_update(body, expression, names=names, values=values)
 

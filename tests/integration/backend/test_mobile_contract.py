@@ -12,6 +12,10 @@ from backend.services.mobile import ConditionalCheckFailedException
 from tests.integration.backend.world import Person, World
 
 
+def _nested(call: str, times: int) -> str:
+    return f"SET m = {call * times}n{')' * times}"
+
+
 class Send(Protocol):
     def __call__(self, operation: Any, table: str | None = "notes", /, **payload: Any) -> Any: ...
 
@@ -182,6 +186,8 @@ def test_a_failed_condition_bears_dynamodbs_name(world: World, ann: Person) -> N
         ("update", {"Key": {"id": "a"}, "UpdateExpression": "SET m = list_append(n, n)"}, "two lists"),
         ("update", {"Key": {"id": "a"}, "UpdateExpression": "SET m = if_not_exists(n)"}, "two arguments"),
         ("update", {"Key": {"id": "a"}, "UpdateExpression": "SET a.b = n"}, "top-level"),
+        ("update", {"Key": {"id": "a"}, "UpdateExpression": _nested("if_not_exists(m, ", 2_000)}, "longer than 4096"),
+        ("update", {"Key": {"id": "a"}, "UpdateExpression": _nested("list_append(n,", 272)}, "two lists"),
         ("update", {"Key": {"id": "a"}, "UpdateExpression": "SET #n = :n"}, "ExpressionAttribute"),
         ("delete", {"Key": {"id": "a"}, "ReturnValues": "ALL_NEW"}, "ReturnValues"),
     ],
