@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from infra.local.iot.rules.compiler import compile_statement
 from infra.local.iot.rules.context import V2, Context
@@ -57,6 +58,33 @@ def test_who_reads_objects_may_list_their_bucket_so_that_one_that_is_gone_is_tol
     readers = [name for name, allowed in actions.items() if "s3:GetObject" in allowed]
     assert readers
     assert [name for name in readers if "s3:ListBucket" not in actions[name]] == []
+
+
+class _Told(yaml.SafeLoader):
+    """Reads an intrinsic as what it says: ``GetAtt DevicesTable.Arn``."""
+
+
+_Told.add_multi_constructor("!", lambda _loader, suffix, node: f"{suffix} {node.value}")
+
+
+def _allowed(function: dict[str, Any], table: str) -> set[str]:
+    """Return the actions that a function's policies allow on all of a table."""
+    found: set[str] = set()
+    for policy in function["Properties"].get("Policies", ()):
+        for statement in policy["Statement"] if isinstance(policy, dict) else ():
+            actions, resources = statement["Action"], statement["Resource"]
+            if f"GetAtt {table}.Arn" in ([resources] if isinstance(resources, str) else resources):
+                found.update([actions] if isinstance(actions, str) else actions)
+    return found
+
+
+def test_who_changes_devices_may_change_what_they_are_found_by() -> None:
+    """One that is taken over without its data loses the attributes its former owner gave it, in the same write."""
+    told = yaml.load(TEMPLATE.read_text("utf-8"), _Told)["Resources"]
+    changers = [name for name in FUNCTIONS if "dynamodb:UpdateItem" in _allowed(told[name], "DevicesTable")]
+    assert "SharingFunction" in changers
+    needed = {"dynamodb:PutItem", "dynamodb:DeleteItem"}
+    assert [name for name in changers if not needed <= _allowed(told[name], "SearchTable")] == []
 
 
 @pytest.mark.parametrize("name", INVOKED_ASYNCHRONOUSLY)
