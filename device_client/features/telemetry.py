@@ -187,11 +187,12 @@ class Telemetry:
     async def _sample_for_ever(self) -> None:
         due_s = self._clock.monotonic_s()
         while True:
+            taken = self.counts.readings_taken
             try:
                 self.sample()
             except StorageError as error:
-                self.counts.readings_lost += 1
-                _LOGGER.warning("a reading is lost, %d so far: %s", self.counts.readings_lost, error)
+                self.counts.readings_lost += self.counts.readings_taken == taken  # or only its bucket stays open
+                _LOGGER.warning("%d readings are lost so far: %s", self.counts.readings_lost, error)
             due_s += self._settings.sample_every_s
             late_s = self._clock.monotonic_s() - due_s
             if late_s > self._settings.sample_every_s:  # slept through samples (suspended): do not catch up in a burst

@@ -85,6 +85,13 @@ def test_a_device_measures_on_while_its_disk_takes_nothing(tmp_path):
     assert bench.outbox.seal() is not None
 
 
+def test_a_reading_that_stands_on_the_disk_is_not_counted_as_lost_though_its_bucket_could_not_be_closed(tmp_path):
+    bench = Bench(tmp_path, flush_readings=1)
+    bench.outbox._db.execute("CREATE TRIGGER full BEFORE INSERT ON bucket BEGIN SELECT RAISE(FAIL, 'full'); END")
+    asyncio.run(_sample_on(bench, times=1))
+    assert (bench.telemetry.counts.readings_taken, bench.telemetry.counts.readings_lost) == (1, 0)
+
+
 def test_a_puback_that_the_disk_does_not_note_is_not_sent_again_at_once(tmp_path):
     bench = Bench(tmp_path)
     bench.sample(1)
