@@ -18,6 +18,8 @@ from scripts.main_job.phone import Phone
 from tests.ports import ports
 
 WAIT_S = 60.0
+WORKERS = 20
+"""More than the template has functions, so that none is started again and again as scenarios go from one to another."""
 
 
 @dataclass
@@ -75,7 +77,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """The local cloud, started once, the template deployed."""
     state_dir = tmp_path_factory.mktemp("cloud") / "state"
     folder = tmp_path_factory.mktemp("devices")
-    with LocalCloud(build_settings(state_dir, ports=ports(0))) as cloud:
+    with LocalCloud(build_settings(state_dir, ports=ports(0), workers=WORKERS)) as cloud:
         yield World(cloud, Operator(cloud.settings, cloud.outputs), folder)
 
 
