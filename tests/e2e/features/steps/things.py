@@ -22,6 +22,8 @@ from tests.e2e.features.steps.people import Person
 
 WAIT_S = 60.0
 PAUSE_S = 0.1
+CONNECT_EVERY_S = 1.0
+"""AWS IoT takes one CONNECT a second of one client id. (General Reference: AWS IoT Core quotas, message broker)."""
 
 
 def wait_for(what: str, look: Callable[[], Any], within_s: float = WAIT_S) -> Any:
@@ -93,6 +95,7 @@ class Thermostat:
         self.shadows: queue.Queue[dict[str, Any]] = queue.Queue()
         self.gone = threading.Event()
         self._client: paho.Client | None = None
+        self._connects_from = 0.0
         self._seq = 0
 
     @cached_property
@@ -100,7 +103,9 @@ class Thermostat:
         return self.operator.certify(self.thing)
 
     def connect(self) -> bool:
-        """Connect and listen to commands; say whether it was let in."""
+        """Connect, no more often than AWS allows, and listen to commands; say whether it was let in."""
+        time.sleep(max(0.0, self._connects_from - time.monotonic()))
+        self._connects_from = time.monotonic() + CONNECT_EVERY_S
         connected, listening, self.gone = threading.Event(), threading.Event(), threading.Event()
         gone = self.gone
         client = paho.Client(
