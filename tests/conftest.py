@@ -1,6 +1,7 @@
 """What holds for all tests: how hypothesis looks for cases, and what the terminal says at the end."""
 
 import gc
+import signal
 
 import hypothesis
 import pytest
@@ -12,6 +13,10 @@ hypothesis.settings.register_profile(
     suppress_health_check=[hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.data_too_large],
 )
 hypothesis.settings.load_profile("any machine")
+
+# What a shell starts in the background ignores Ctrl-C, and so would every process that a test starts to interrupt it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_finish() -> None:
