@@ -220,3 +220,16 @@ async def test_a_policy_may_name_a_shared_subscription_with_its_group_or_without
     broker.gateway.publish(Message(topic="a", payload=b"x", qos=1))
     assert await client.nothing() is not allowed
     assert bool(broker.denials.entries()) is not allowed
+
+
+async def test_a_denied_group_stays_denied_though_the_topic_was_allowed_without_it():
+    broker = Broker()
+    denied = statement("iot:Receive", "topic/$share/g/a", effect="Deny")
+    broker.principals.default = [document(statement("iot:*", "*"), denied)]
+    client = await broker.subscribed("c", "a")
+    broker.gateway.publish(Message(topic="a", payload=b"plain", qos=1))
+    await client.one()
+    client.send(wire.unsubscribe("a"), wire.subscribe("$share/g/a"))
+    await client.get(2)
+    broker.gateway.publish(Message(topic="a", payload=b"shared", qos=1))
+    assert await client.nothing()

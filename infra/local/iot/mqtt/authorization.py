@@ -132,8 +132,6 @@ class Grants:
 
     def may_receive_shared(self, topic: str, group: str) -> bool:
         """Judge iot:Receive for a member of a group, by either name as above."""
-        if self._receive.get(topic):
-            return True
         name = f"$share/{group}/{topic}"
         return self._receive.get(name) or self._keep(
             self._receive, name, allowed=self._either("iot:Receive", f"topic/{topic}", f"topic/{name}")
